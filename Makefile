@@ -1,0 +1,42 @@
+# Everything runs in an environment of its own, .venv, made at first use.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+
+.venv/made: setup.cfg pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+.PHONY: help
+help:  ## Say what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 10
+
+.PHONY: run
+run: .venv/made  ## Serve on 127.0.0.1:8080 (PORT=… changes it), with an embedded database and ready-made tokens
+	@exec $(BIN)/python scripts/run_locally.py
+
+.PHONY: test
+test: .venv/made  ## Run all tests, on SQLite and on a PostgreSQL that they bring along (ARGS=… goes to pytest)
+	$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: lint
+lint: .venv/made  ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.PHONY: format
+format: .venv/made  ## Let ruff put the code into its format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: migrate
+migrate: .venv/made  ## Bring the tables of DATABASE_URL up to date
+	$(BIN)/flask --app wsgi db upgrade
+
+.PHONY: clean
+clean:  ## Remove what was made here, but not the data under instance/
+	rm -rf .venv build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,43 @@
+"""How Alembic runs here: on the application's engine, with our own version table, never over strangers' tables."""
+
+from alembic import context
+from alembic.util import CommandError
+from flask import current_app
+from sqlalchemy import Connection, inspect
+
+from session_service.extensions import Base, db
+from session_service.models import VERSION_TABLE
+
+
+def refuse_strangers_tables(connection: Connection) -> None:
+    """Raise if a table of one of our names is there that no migration of ours has made."""
+    present = set(inspect(connection).get_table_names())
+    if VERSION_TABLE in present:
+        return
+    strangers = sorted(present & set(Base.metadata.tables))
+    if strangers:
+        raise CommandError(
+            f"This database already has a table {', '.join(strangers)} that was not made by this service. "
+            "Nothing was changed. Give the session service a database of its own (DATABASE_URL)."
+        )
+
+
+def run_migrations() -> None:
+    """Run what the command asks for in one transaction, so that a failed migration leaves nothing behind."""
+    with db.engine.connect() as connection:
+        refuse_strangers_tables(connection)
+        connection.rollback()
+        context.configure(
+            connection=connection,
+            target_metadata=Base.metadata,
+            version_table=VERSION_TABLE,
+            transaction_per_migration=False,
+            **current_app.extensions["migrate"].configure_args,
+        )
+        with context.begin_transaction():
+            context.run_migrations()
+
+
+if context.is_offline_mode():
+    raise CommandError("Migrations look at the database first; they cannot be written to a file.")
+run_migrations()

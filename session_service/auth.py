@@ -1,0 +1,157 @@
+"""The guards: who is calling, and is their session still alive? They stand before the views, under each blueprint.
+
+After a guard, ``caller`` tells the views whom they serve.
+"""
+
+import hmac
+import logging
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app, g, request
+from flask_jwt_extended import decode_token
+from flask_jwt_extended.exceptions import InvalidHeaderError, NoAuthorizationError
+from werkzeug.local import LocalProxy
+
+from session_service.addresses import observed_address
+from session_service.clock import utcnow
+from session_service.config import Settings
+from session_service.current import current_session, note_activity
+from session_service.devices import MAX_USER_AGENT_LENGTH
+from session_service.errors import AdminRequired, ServiceRequired
+from session_service.records import Client, Principal, StoredSession, Token
+from session_service.tokens import TokenVerifier
+
+DECIDES_ITSELF = frozenset({"sessions.create_session"})
+"""Endpoints whose use case decides what a token whose session has ended may still do."""
+
+ENDED_IS_FINE = frozenset({"sessions.logout"})
+"""Endpoints that a token whose session has ended may still call."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who is calling, from what."""
+
+    principal: Principal
+    client: Client
+
+    @property
+    def current_id(self) -> int | None:
+        """The id of the session that this call belongs to; a service has none."""
+        return None
+
+
+@dataclass(frozen=True)
+class UserCaller(Caller):
+    """A user, with the token that says so and the session that it belongs to, where that is told."""
+
+    token: Token
+    current: StoredSession | None
+
+    @property
+    def current_id(self) -> int | None:
+        """The id of the session that this call belongs to, where that is told."""
+        return self.current.id if self.current else None
+
+
+caller = cast(Caller, LocalProxy(lambda: g.caller))
+"""Whoever passed the guard."""
+
+user = cast(UserCaller, caller)
+"""The same, behind `require_user`."""
+
+
+def require_user() -> None:
+    """Admit users with a valid access token, unless the session that it stands for has ended.
+
+    Raises:
+        TokenMissing, TokenInvalid, TokenExpired: by way of flask-jwt-extended and its loaders.
+        SessionEnded: the session that the token stands for is no more.
+    """
+    if request.method != "OPTIONS":
+        g.caller = _user()
+
+
+def require_admin_or_service() -> None:
+    """Admit admins by their token, and services by HTTP Basic (RFC 7617).
+
+    Raises:
+        AdminRequired: a user, and no admin.
+        ServiceRequired: credentials of a service came, and are wrong.
+    """
+    if request.method == "OPTIONS":
+        return
+    if _scheme_and_credentials()[0] == "basic":
+        g.caller = Caller(principal=_service(), client=_client())
+        return
+    admin = _user()
+    if not admin.principal.is_admin:
+        deed = "view" if request.method in {"GET", "HEAD"} else "end"
+        raise AdminRequired(f"Only admins can {deed} other users' sessions")
+    g.caller = admin
+
+
+def _user() -> UserCaller:
+    encoded, verifier = _bearer_token(), _verifier()
+    token = verifier.read(encoded, decode_token(encoded))
+    principal = Principal(user_id=token.user_id, is_admin=token.is_admin, bearer=encoded)
+    client, now = _client(), utcnow()
+    if request.endpoint in DECIDES_ITSELF:
+        return UserCaller(principal, client, token, None)
+    session = current_session(token, client, _settings(), now=now, may_have_ended=request.endpoint in ENDED_IS_FINE)
+    if session:
+        session = note_activity(session, _settings(), now)
+    return UserCaller(principal, client, token, session)
+
+
+def _bearer_token() -> str:
+    """Return the token of the Authorization header (RFC 6750 section 2.1); never one from the query or a body."""
+    scheme, credentials = _scheme_and_credentials()
+    if scheme != "bearer" or not credentials:
+        raise NoAuthorizationError("no bearer token")
+    if len(credentials.split()) != 1:
+        raise InvalidHeaderError("not one token")
+    return credentials
+
+
+def _scheme_and_credentials() -> tuple[str, str]:
+    # The scheme is case-insensitive (RFC 9110 section 11.1).
+    scheme, _, credentials = request.headers.get("Authorization", "").strip().partition(" ")
+    return scheme.lower(), credentials.strip()
+
+
+def _service() -> Principal:
+    given = request.authorization
+    name, secret = (given.username or "", given.password or "") if given else ("", "")
+    # An unknown name costs the same comparison as a known one.
+    expected = _settings().SERVICE_CREDENTIALS.get(name, "")
+    if not hmac.compare_digest(expected.encode(), secret.encode()) or not expected:
+        raise ServiceRequired
+    return Principal(service=name)
+
+
+def _client() -> Client:
+    forwarded, hops = request.headers.getlist("X-Forwarded-For"), _settings().TRUSTED_PROXY_HOPS
+    if forwarded and hops == 0:
+        _warn_of_untrusted_proxy()
+    # The header is Latin-1 text without line breaks by now, but a database cannot hold a NUL.
+    user_agent = request.headers.get("User-Agent", "").replace("\0", "")[:MAX_USER_AGENT_LENGTH]
+    return Client(user_agent=user_agent or None, address=observed_address(request.remote_addr, forwarded, hops))
+
+
+def _warn_of_untrusted_proxy() -> None:
+    """Say once in a process that addresses are probably the gateway's: a header that anybody can send is no news."""
+    if not current_app.extensions.setdefault("warned_of_untrusted_proxy", False):
+        current_app.extensions["warned_of_untrusted_proxy"] = True
+        _log.warning("X-Forwarded-For arrives, but TRUSTED_PROXY_HOPS is 0: sessions show the gateway's address")
+
+
+def _settings() -> Settings:
+    return cast(Settings, current_app.extensions["settings"])
+
+
+def _verifier() -> TokenVerifier:
+    return cast(TokenVerifier, current_app.extensions["token_verifier"])

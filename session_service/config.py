@@ -1,0 +1,233 @@
+"""Every setting, with its meaning under it: read once from the environment, checked before anything starts.
+
+A missing or absurd value stops the process, and all problems are named at once, without any value:
+a secret that was pasted into the wrong variable must not end up in a log.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from typing import Any, get_args, get_type_hints
+from urllib.parse import urlsplit
+
+from session_service.keys import KeyProblem, public_key_algorithms
+from session_service.records import LimitPolicy, UserIdType
+
+MIN_SECRET_BYTES = 32
+"""What RFC 7518 section 3.2 asks of an HS256 key."""
+
+_CENTURY = 100 * 366 * 86_400
+_ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9.-]+(:\d{1,5})?|https?://\[[0-9A-Fa-f:]+\](:\d{1,5})?")
+_NOT_YET = ("JWT_JWKS_URL", "AUTH_SERVER_USERINFO_URL")
+
+
+class ConfigError(ValueError):
+    """The settings cannot be used; the message names every problem, one a line, and no value."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(["The settings cannot be used:", *(f"  - {problem}" for problem in problems)]))
+        self.problems = problems
+
+
+def _number(default: int, least: int, most: int) -> Any:
+    return field(default=default, metadata={"least": least, "most": most})
+
+
+def _secret() -> Any:
+    return field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The service's settings; the attribute is the environment variable's name."""
+
+    DATABASE_URL: str = field(default="sqlite:///sessions.sqlite3", repr=False)
+    """`postgresql://user:password@host/name`, or `sqlite:///path` (a relative path is under `instance/`)."""
+
+    JWT_SECRET_KEY: str | None = _secret()
+    """The auth server's shared secret: HS256, HS384 or HS512. At least 32 bytes."""
+
+    JWT_PREVIOUS_SECRET_KEY: str | None = _secret()
+    """The secret before `JWT_SECRET_KEY`, accepted beside it while tokens made with it are still around."""
+
+    JWT_PUBLIC_KEY: str | None = _secret()
+    """The auth server's public key in PEM, for RS256, ES256, EdDSA and their kin; `\\n` may stand for a line break."""
+
+    JWT_ALLOW_SHORT_SECRET: bool = False
+    """Accept secrets under 32 bytes: only where the auth server's cannot be changed."""
+
+    JWT_ISSUER: str | None = None
+    """The `iss` that a token must have; not checked without this."""
+
+    JWT_AUDIENCE: str | None = None
+    """The `aud` that a token must have; not checked without this."""
+
+    JWT_USER_ID_CLAIM: tuple[str, ...] = ("sub", "id", "user_id")
+    """The claims that may hold the user's id: the first one that is present counts."""
+
+    USER_ID_TYPE: UserIdType = "integer"
+    """`integer`: ids are whole numbers from 1 to 2^63-1. `string`: any text of 1 to 255 characters."""
+
+    JWT_ROLE_CLAIM: str = "role"
+    """The claim that holds the caller's role, a text or a list; dots lead into objects (`realm_access.roles`)."""
+
+    ADMIN_ROLES: tuple[str, ...] = ("admin",)
+    """The roles that make an admin."""
+
+    ADMIN_USER_IDS: tuple[str, ...] = ()
+    """Users who are admins whatever their token says."""
+
+    AUTH_SERVER_USER_URL: str | None = None
+    """Where the auth server answers 404 for an unknown user, with `{user_id}` in it; asked with the caller's token."""
+
+    SERVICE_CREDENTIALS: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """`name:secret,name:secret`: who may call as a service, by HTTP Basic. Secrets have at least 16 characters."""
+
+    TRUSTED_PROXY_HOPS: int = _number(0, 0, 10)
+    """How many proxies of ours stand in front: that many right-most `X-Forwarded-For` entries are believed."""
+
+    CORS_ALLOWED_ORIGINS: tuple[str, ...] = ()
+    """The origins whose pages may call (`https://app.example.com`), or `*`. Cookies are never allowed."""
+
+    MAX_SESSIONS_PER_USER: int = _number(3, 1, 1_000)
+    """Most devices a user may be signed in on at once; `SESSION_LIMIT_POLICY` says which one gives way."""
+
+    SESSION_LIMIT_POLICY: LimitPolicy = "evict_oldest"
+    """`evict_oldest`: the one created first; `evict_idle`: the least recently active; `reject`: none, 409 instead."""
+
+    SESSION_LIFETIME_SECONDS: int = _number(30 * 86_400, 1, _CENTURY)
+    """How long a session lasts at most, from its creation; never extended."""
+
+    SESSION_IDLE_SECONDS: int = _number(7 * 86_400, 0, _CENTURY)
+    """How long a session lasts without activity; 0 turns it off. Set it to the life of your refresh tokens."""
+
+    ACTIVITY_INTERVAL_SECONDS: int = _number(60, 0, 86_400)
+    """How often at most a session's `last_activity` is written; 0 writes it on every call."""
+
+    MAX_SIGN_INS_PER_MINUTE: int = _number(10, 0, 100_000)
+    """Most sessions one user may create within 60 seconds; 0 turns the rule off."""
+
+    def __post_init__(self) -> None:
+        problems = list(_problems(self))
+        if problems:
+            raise ConfigError(problems)
+
+    @property
+    def idle(self) -> timedelta | None:
+        """The idle timeout; None where it is off."""
+        return timedelta(seconds=self.SESSION_IDLE_SECONDS) if self.SESSION_IDLE_SECONDS else None
+
+    @property
+    def lifetime(self) -> timedelta:
+        """How long a session lasts at most."""
+        return timedelta(seconds=self.SESSION_LIFETIME_SECONDS)
+
+    @property
+    def activity_interval(self) -> timedelta:
+        """How often at most activity is written."""
+        return timedelta(seconds=self.ACTIVITY_INTERVAL_SECONDS)
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
+        """Read the settings; an empty variable is as good as an absent one.
+
+        Raises:
+            ConfigError: naming everything that is wrong, not just the first.
+        """
+        hints = get_type_hints(cls)
+        values: dict[str, Any] = {}
+        problems = [f"{name} is not supported by this release" for name in _NOT_YET if environ.get(name)]
+        for setting in fields(cls):
+            text = environ.get(setting.name, "").strip()
+            if text:
+                try:
+                    values[setting.name] = _parser_of(hints[setting.name])(text)
+                except ValueError as error:
+                    problems.append(f"{setting.name} {error}")
+        try:
+            settings = cls(**values)
+        except ConfigError as error:
+            problems += [problem for problem in error.problems if problem not in problems]
+        if problems:
+            raise ConfigError(problems)
+        return settings
+
+
+def _parser_of(hint: object) -> Callable[[str], object]:
+    if hint is int:
+        return _parse_integer
+    if hint is bool:
+        return _parse_boolean
+    if hint == tuple[str, ...]:
+        return lambda text: tuple(part.strip() for part in text.split(",") if part.strip())
+    if hint == Mapping[str, str]:
+        return _parse_credentials
+    return str
+
+
+def _parse_integer(text: str) -> int:
+    if not re.fullmatch(r"-?[0-9]{1,18}", text):
+        raise ValueError("must be a whole number")
+    return int(text)
+
+
+def _parse_boolean(text: str) -> bool:
+    if text.lower() not in {"true", "false", "1", "0"}:
+        raise ValueError("must be true or false")
+    return text.lower() in {"true", "1"}
+
+
+def _parse_credentials(text: str) -> dict[str, str]:
+    pairs = [part.strip().partition(":") for part in text.split(",") if part.strip()]
+    if not all(name and secret for name, _, secret in pairs) or len({name for name, _, _ in pairs}) < len(pairs):
+        raise ValueError("must read name:secret,name:secret, with each name once")
+    return {name: secret for name, _, secret in pairs}
+
+
+def _problems(settings: Settings) -> Iterator[str]:
+    """Yield what is wrong with values that have the right types; later checks assume nothing of earlier ones."""
+    yield from _key_problems(settings)
+    for setting in fields(settings):
+        value, rules = getattr(settings, setting.name), setting.metadata
+        if rules and not rules["least"] <= value <= rules["most"]:
+            yield f"{setting.name} must be from {rules['least']} to {rules['most']}"
+    for name, choices in (("USER_ID_TYPE", UserIdType), ("SESSION_LIMIT_POLICY", LimitPolicy)):
+        if getattr(settings, name) not in get_args(choices):
+            yield f"{name} must be one of {', '.join(get_args(choices))}"
+    if not settings.JWT_USER_ID_CLAIM:
+        yield "JWT_USER_ID_CLAIM must name at least one claim"
+    if not all(_ORIGIN.fullmatch(origin) for origin in settings.CORS_ALLOWED_ORIGINS):
+        yield "CORS_ALLOWED_ORIGINS must hold origins such as https://app.example.com (no path), or *"
+    if any(len(secret) < 16 for secret in settings.SERVICE_CREDENTIALS.values()):
+        yield "SERVICE_CREDENTIALS must have secrets of at least 16 characters"
+    url = settings.AUTH_SERVER_USER_URL
+    if url is not None and (not re.match(r"https?://[^/]", url) or "{user_id}" not in url):
+        yield "AUTH_SERVER_USER_URL must be an http(s) address with {user_id} in it"
+    yield from _database_problems(settings.DATABASE_URL)
+
+
+def _key_problems(settings: Settings) -> Iterator[str]:
+    if (settings.JWT_SECRET_KEY is None) == (settings.JWT_PUBLIC_KEY is None):
+        yield "set exactly one of JWT_SECRET_KEY and JWT_PUBLIC_KEY"
+    if settings.JWT_PREVIOUS_SECRET_KEY is not None and settings.JWT_SECRET_KEY is None:
+        yield "JWT_PREVIOUS_SECRET_KEY needs JWT_SECRET_KEY beside it"
+    for name in ("JWT_SECRET_KEY", "JWT_PREVIOUS_SECRET_KEY"):
+        secret = getattr(settings, name)
+        if secret is not None and "-----BEGIN" in secret:
+            yield f"{name} must be a shared secret; a public key belongs into JWT_PUBLIC_KEY"
+        elif secret is not None and len(secret.encode()) < MIN_SECRET_BYTES and not settings.JWT_ALLOW_SHORT_SECRET:
+            yield f"{name} must have at least {MIN_SECRET_BYTES} bytes (or set JWT_ALLOW_SHORT_SECRET=true)"
+    if settings.JWT_PUBLIC_KEY is not None:
+        try:
+            public_key_algorithms(settings.JWT_PUBLIC_KEY)
+        except KeyProblem as problem:
+            yield f"JWT_PUBLIC_KEY {problem}"
+
+
+def _database_problems(url: str) -> Iterator[str]:
+    scheme = urlsplit(url).scheme.partition("+")[0]
+    if scheme not in {"postgresql", "postgres", "sqlite"}:
+        yield "DATABASE_URL must begin with postgresql://, postgres:// or sqlite:///"
+    elif scheme == "sqlite" and (not url.startswith("sqlite:///") or ":memory:" in url or url == "sqlite:///"):
+        yield "DATABASE_URL must name a file: workers cannot share an SQLite database in memory"

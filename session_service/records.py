@@ -1,0 +1,127 @@
+"""The words that the rooms share, as plain values: who is calling, from what, and what a session is.
+
+No behaviour, no Flask, no database: anyone may import this.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, NamedTuple, NotRequired, TypedDict
+
+EndReason = Literal["logout", "revoked", "admin", "limit", "replaced", "idle", "expired"]
+IpSource = Literal["observed", "reported"]
+LimitPolicy = Literal["evict_oldest", "evict_idle", "reject"]
+UserIdType = Literal["integer", "string"]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What a verified access token says of its bearer; nothing of its text is kept."""
+
+    user_id: str
+    """Canonical: `USER_ID_TYPE=integer` gives the decimal digits without leading zeros."""
+    sid: str | None
+    """The auth server's own session id, where it gives one (OpenID Connect Front-Channel Logout 1.0 section 3)."""
+    key: bytes
+    """32 bytes that stand for this token of this user: SHA-256 of its `jti`, else of its signing input."""
+    expires_at: datetime
+    is_admin: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is calling: a user, perhaps an admin, by a token; or a service, by its name."""
+
+    user_id: str | None = None
+    is_admin: bool = False
+    service: str | None = None
+    bearer: str | None = field(default=None, repr=False)
+    """The raw token, only for asking the auth server in the caller's own name; never stored, never logged."""
+
+    @property
+    def name(self) -> str:
+        """What `ended_by` remembers: the user's id, or `service:` and its name."""
+        return self.user_id if self.user_id is not None else f"service:{self.service}"
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """What can be observed of the caller's machine."""
+
+    user_agent: str | None
+    address: str | None
+    """As the connection or the trusted proxies have it; None where it is not an address (a Unix socket)."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a session ends that somebody ended: the four columns that the flip of its row writes."""
+
+    reason: EndReason
+    by: str
+    """`Principal.name` of who ended it."""
+    at: datetime
+    successor_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Newcomer:
+    """The device that signs in, as far as rules go by it."""
+
+    device_fingerprint: str | None
+    device_key: str
+    network: str | None
+    is_recognised: bool
+    """Whether the user agent names a browser or an app, and not just an HTTP library."""
+
+
+class StoredSession(NamedTuple):
+    """One row of `sessions`, as far as rules and answers need it."""
+
+    id: int
+    sid: str | None
+    user_id: str
+    device_fingerprint: str | None
+    device_key: str
+    device_name: str
+    device_type: str
+    browser: str
+    os: str | None
+    ip_address: str | None
+    ip_source: IpSource
+    network: str | None
+    created_at: datetime
+    last_activity: datetime
+    expires_at: datetime
+    ended_at: datetime | None
+    end_reason: EndReason | None
+    ended_by: str | None
+    successor_id: int | None
+
+
+class SessionView(TypedDict):
+    """A session as a caller sees it at one instant: what ran out reads as ended, whatever the row says."""
+
+    id: int
+    user_id: int | str
+    device_name: str
+    device_type: str
+    browser: str
+    os: str | None
+    ip_address: str | None
+    ip_source: IpSource
+    created_at: datetime
+    last_activity: datetime
+    expires_at: datetime
+    idle_expires_at: datetime | None
+    is_active: bool
+    is_current: bool
+    ended_at: datetime | None
+    end_reason: EndReason | None
+    ended_by: NotRequired[str | None]
+    """Only there for admins and services."""
+
+
+class CreatedSession(SessionView):
+    """The session that a sign-in opened, with the sessions that the device limit ended for it."""
+
+    evicted: list[SessionView]

@@ -1,0 +1,211 @@
+"""The other server's tokens: from the text of one to a `Token`, or an error that flask-jwt-extended's loaders answer.
+
+flask-jwt-extended keeps the loaders; what a token must be is decided here, in the one place where the
+extension decodes, because its own rules are too kind (no `exp` needed, any type of `exp`) and too strict
+(`sub` required, `iat` judged) for tokens that somebody else issues.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+from flask import Flask, current_app
+from flask_jwt_extended import JWTManager
+
+from session_service.clock import utcnow
+from session_service.config import Settings
+from session_service.keys import HMAC_ALGORITHMS, normalised_pem, public_key_algorithms
+from session_service.records import Token, UserIdType
+
+MAX_TOKEN_LENGTH = 4096
+MAX_TEXT_LENGTH = 255
+MAX_USER_ID = 2**63 - 1
+NOT_BEFORE_LEEWAY = timedelta(seconds=30)
+
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+"""RFC 7515 section 7.1 with the base64url of section 2: no padding, no white space."""
+
+_LAST_INSTANT = datetime.max.replace(tzinfo=UTC)
+_LAST_TIMESTAMP = int(_LAST_INSTANT.timestamp())
+_KIND_CLAIMS = ("type", "token_type", "token_use")
+_USER_ID = re.compile(r"[1-9][0-9]{0,18}")
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of the auth server, with the algorithms that it may be used with."""
+
+    material: str | bytes
+    algorithms: tuple[str, ...]
+
+
+class AuthServerTokens(JWTManager):
+    """flask-jwt-extended's manager, decoding by this service's rules."""
+
+    def init_app(self, app: Flask, add_context_processor: bool = False) -> None:
+        """Bind to *app*, whose `Settings` are in its extensions; the keys are prepared once."""
+        super().init_app(app, add_context_processor)
+        app.extensions["token_verifier"] = TokenVerifier(app.extensions["settings"])
+
+    def _decode_jwt_from_config(
+        self, encoded_token: str, csrf_value: object = None, allow_expired: bool = False
+    ) -> dict[str, Any]:
+        verifier: TokenVerifier = current_app.extensions["token_verifier"]
+        return verifier.verify(encoded_token, utcnow())
+
+
+class TokenVerifier:
+    """Checks tokens against the keys and the claims that the settings ask for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._keys = _keys(settings)
+
+    def verify(self, encoded: str, now: datetime) -> dict[str, Any]:
+        """Return the claims of a token whose signature, times, issuer, audience and kind are right.
+
+        Raises:
+            jwt.ExpiredSignatureError: good until its ``exp``, which is exclusive and has no leeway.
+            jwt.InvalidTokenError: anything else; the reason is for the log, not for the caller.
+        """
+        if len(encoded) > MAX_TOKEN_LENGTH or not _COMPACT.fullmatch(encoded):
+            raise jwt.DecodeError("not a compact JWS")
+        claims = self._verified_claims(encoded)
+        _check_kind(claims)
+        _check_not_before(claims, now)
+        _check_expiry(claims, now)
+        return claims
+
+    def _verified_claims(self, encoded: str) -> dict[str, Any]:
+        settings, mismatch = self._settings, jwt.InvalidSignatureError("no key fits")
+        for key in self._keys:
+            try:
+                return jwt.decode(
+                    encoded,
+                    key.material,
+                    algorithms=list(key.algorithms),
+                    issuer=settings.JWT_ISSUER,
+                    audience=settings.JWT_AUDIENCE,
+                    options={
+                        "require": ["exp"],
+                        "verify_aud": settings.JWT_AUDIENCE is not None,
+                        # Ours are stricter (exp: integer; nbf: its own leeway) or none at all (iat: clocks differ).
+                        "verify_exp": False,
+                        "verify_nbf": False,
+                        "verify_iat": False,
+                        "verify_sub": False,
+                    },
+                )
+            except jwt.InvalidSignatureError as error:
+                mismatch = error
+            except RecursionError as error:
+                raise jwt.DecodeError("nested too deeply") from error
+        raise mismatch
+
+    def read(self, encoded: str, claims: Mapping[str, Any]) -> Token:
+        """Return what verified *claims* say; *encoded* is the text that they came from.
+
+        Raises:
+            jwt.InvalidTokenError: a claim that this service needs has the wrong type.
+        """
+        settings = self._settings
+        user_id = _user_id(claims, settings.JWT_USER_ID_CLAIM, settings.USER_ID_TYPE)
+        return Token(
+            user_id=user_id,
+            sid=_text(claims, "sid"),
+            key=_token_key(user_id, _text(claims, "jti"), encoded),
+            expires_at=_expires_at(claims["exp"]),
+            is_admin=user_id in settings.ADMIN_USER_IDS or holds_role(claims, settings),
+        )
+
+
+def _keys(settings: Settings) -> list[Key]:
+    if settings.JWT_PUBLIC_KEY is not None:
+        return [Key(normalised_pem(settings.JWT_PUBLIC_KEY), public_key_algorithms(settings.JWT_PUBLIC_KEY))]
+    secrets = (settings.JWT_SECRET_KEY, settings.JWT_PREVIOUS_SECRET_KEY)
+    return [Key(secret, HMAC_ALGORITHMS) for secret in secrets if secret is not None]
+
+
+def _check_kind(claims: Mapping[str, Any]) -> None:
+    if any(str(claims.get(name, "")).lower() == "refresh" for name in _KIND_CLAIMS):
+        raise jwt.InvalidTokenError("a refresh token is no access token")
+
+
+def _check_not_before(claims: Mapping[str, Any], now: datetime) -> None:
+    not_before = claims.get("nbf")
+    if not_before is None:
+        return
+    # RFC 7519 section 2: a NumericDate may have a fraction. NaN compares false, and so is refused.
+    if type(not_before) not in {int, float} or not not_before <= (now + NOT_BEFORE_LEEWAY).timestamp():
+        raise jwt.ImmatureSignatureError("not valid yet")
+
+
+def _check_expiry(claims: Mapping[str, Any], now: datetime) -> None:
+    if type(claims["exp"]) is not int:
+        raise jwt.DecodeError("exp must be an integer")
+    if claims["exp"] <= now.timestamp():
+        # The extension's handler reads both from the error.
+        expired: Any = jwt.ExpiredSignatureError("expired")
+        expired.jwt_header, expired.jwt_data = {}, {}
+        raise expired
+
+
+def _expires_at(exp: int) -> datetime:
+    """Return *exp* as an instant, or the last one that there is: some tokens last until the year 6132 or beyond."""
+    return _LAST_INSTANT if exp >= _LAST_TIMESTAMP else datetime.fromtimestamp(exp, UTC)
+
+
+def _user_id(claims: Mapping[str, Any], names: tuple[str, ...], kind: UserIdType) -> str:
+    value = next((claims[name] for name in names if name in claims), None)
+    user_id = parse_user_id(str(value) if type(value) is int and kind == "integer" else value, kind)
+    if user_id is None:
+        raise jwt.InvalidTokenError("no usable user id")
+    return user_id
+
+
+def parse_user_id(value: object, kind: UserIdType) -> str | None:
+    """Return *value* as a user's id in canonical form, or None if it is none.
+
+    `integer`: the decimal text of a number from 1 to 2^63-1, in ASCII digits and without leading zeros.
+    `string`: any text of 1 to 255 characters that a database can hold.
+    """
+    if not isinstance(value, str):
+        return None
+    if kind == "integer":
+        return value if _USER_ID.fullmatch(value) and int(value) <= MAX_USER_ID else None
+    return value if is_storable(value) and value else None
+
+
+def is_storable(text: str) -> bool:
+    """Return whether both databases can hold *text*: at most 255 characters, no NUL, no lone surrogate."""
+    return len(text) <= MAX_TEXT_LENGTH and "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def _text(claims: Mapping[str, Any], name: str) -> str | None:
+    value = claims.get(name)
+    if value is not None and not (isinstance(value, str) and value and is_storable(value)):
+        raise jwt.InvalidTokenError(f"{name} must be a text")
+    return value
+
+
+def _token_key(user_id: str, jti: str | None, encoded: str) -> bytes:
+    """Return what stands for this token. Not its raw text: one signature has many spellings, its input has one."""
+    named = f"jti\0{user_id}\0{jti}" if jti is not None else f"input\0{user_id}\0{encoded.rpartition('.')[0]}"
+    return hashlib.sha256(named.encode()).digest()
+
+
+def holds_role(claims: Mapping[str, Any], settings: Settings) -> bool:
+    """Return whether the claim `JWT_ROLE_CLAIM`, a text or a list, holds one of `ADMIN_ROLES`.
+
+    A claim of just that name comes first (some are URLs, dots and all), then the path that its dots describe.
+    """
+    found: object = claims
+    path = settings.JWT_ROLE_CLAIM
+    for name in [path] if path in claims else path.split("."):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    roles = found if isinstance(found, list) else [found]
+    return any(isinstance(role, str) and role in settings.ADMIN_ROLES for role in roles)

@@ -1,0 +1,45 @@
+"""What admins and services do with a user's sessions."""
+
+from session_service import errors
+from session_service.auth import caller, require_admin_or_service
+from session_service.clock import utcnow
+from session_service.records import SessionView
+from session_service.session_schema import AdminSessionResponse, ClosedMany, IncludeInactive, closed_many
+from session_service.views.parsing import StrictBlueprint, parse_owner
+from session_service.views.problems import documented
+from session_service.views.sessions import GUARDED, service
+
+USER_ID = {"in": "path", "name": "user_id", "schema": {"$ref": "#/components/schemas/UserId"}, "example": 74}
+SECURITY: list[dict[str, list[str]]] = [{"accessToken": []}, {"service": []}]
+ADMIN_GUARDED = (*GUARDED, errors.AdminRequired, errors.ServiceRequired, errors.ValidationFailed)
+
+bp = StrictBlueprint(
+    "admin", __name__, url_prefix="/sessions", description="Any user's sessions, for admins and services."
+)
+bp.before_request(require_admin_or_service)
+
+
+@bp.get("/user/<user_id>", parameters=[USER_ID])
+@bp.arguments(IncludeInactive(), location="query")
+@bp.response(200, AdminSessionResponse(many=True))
+@bp.doc(security=SECURITY, responses=documented(*ADMIN_GUARDED, errors.UserNotFound, errors.AuthServerUnavailable))
+def list_user_sessions(query: dict[str, bool], user_id: str) -> list[SessionView]:
+    """List a user's sessions, the last active first; a user without any has an empty list.
+
+    With a user directory configured, a user whom neither this service nor the directory knows is 404.
+    """
+    return service.get_user_sessions(
+        parse_owner(user_id), by=caller.principal, now=utcnow(), current_id=caller.current_id, **query
+    )
+
+
+@bp.delete("/user/<user_id>", parameters=[USER_ID])
+@bp.response(200, ClosedMany())
+@bp.doc(security=SECURITY, responses=documented(*ADMIN_GUARDED))
+def end_user_sessions(user_id: str) -> dict[str, object]:
+    """Close all of a user's sessions: password changed, account disabled, device lost."""
+    return closed_many(
+        service.delete_user_sessions(
+            parse_owner(user_id), by=caller.principal, now=utcnow(), current_id=caller.current_id
+        )
+    )

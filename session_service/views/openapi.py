@@ -1,0 +1,35 @@
+"""What the OpenAPI document says beyond what the views say of themselves."""
+
+from flask_smorest import Api
+
+from session_service.config import Settings
+from session_service.session_schema import UserId
+from session_service.tokens import MAX_TEXT_LENGTH, MAX_USER_ID
+
+DESCRIPTION = """\
+Device sessions, limits and sign-out for access tokens that another server issues.
+
+Send that server's access token as `Authorization: Bearer …`. Every error is a problem document (RFC 9457)
+with a stable `code` for programs and a `detail` for people.
+"""
+
+
+def describe_api(api: Api, settings: Settings) -> None:
+    """Add to *api* the description, the ways to authenticate, and what a user's id looks like here."""
+    spec = api.spec
+    spec.options["info"] = {"description": DESCRIPTION}
+    spec.options["security"] = [{"accessToken": []}]
+    spec.components.security_scheme(
+        "accessToken",
+        {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The auth server's access token."},
+    )
+    spec.components.security_scheme(
+        "service", {"type": "http", "scheme": "basic", "description": "A name and secret of `SERVICE_CREDENTIALS`."}
+    )
+    if settings.USER_ID_TYPE == "integer":
+        user_id = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_USER_ID}
+        api.register_field(UserId, "integer", "int64")
+    else:
+        user_id = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT_LENGTH}
+        api.register_field(UserId, "string", None)
+    spec.components.schema("UserId", user_id)

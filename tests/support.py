@@ -1,0 +1,102 @@
+"""What tests make: settings, tokens, signed-in devices. The fixtures are in `conftest`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import jwt
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from session_service.config import Settings
+
+SECRET = "a-secret-of-the-tests-with-enough-bytes"
+FAR_AWAY = 4_102_444_800
+"""An `exp` in the year 2100."""
+
+CHROME = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
+)
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0"
+IPHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+    "Version/18.1 Mobile/15E148 Safari/604.1"
+)
+EDGE = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/131.0.0.0 Safari/537.36 Edg/131.0.0.0"
+)
+ANDROID = (
+    "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Mobile Safari/537.36"
+)
+
+
+def settings(**values: Any) -> Settings:
+    """Return settings for tests: a known secret, no sign-in flood, activity written at once."""
+    defaults = {"JWT_SECRET_KEY": SECRET, "MAX_SIGN_INS_PER_MINUTE": 0, "ACTIVITY_INTERVAL_SECONDS": 0}
+    if "JWT_PUBLIC_KEY" in values:
+        del defaults["JWT_SECRET_KEY"]
+    return Settings(**{**defaults, **values})
+
+
+def make_token(user_id: object = 74, *, key: str = SECRET, algorithm: str = "HS256", **claims: Any) -> str:
+    """Return an access token in the shape that today's auth server gives; *claims* add to it, None takes away."""
+    payload = {"id": user_id, "email": f"user{user_id}@example.com", "exp": FAR_AWAY, **claims}
+    present = {name: value for name, value in payload.items() if value is not None}
+    return jwt.encode(present, key, algorithm=algorithm)
+
+
+@dataclass
+class SignedIn:
+    """A signed-in device: a client with its user agent, its address and its token."""
+
+    client: FlaskClient
+    headers: dict[str, str]
+    address: str
+    session: dict[str, Any]
+
+    @property
+    def id(self) -> int:
+        return int(self.session["id"])
+
+    def call(self, method: str, path: str, **kwargs: Any) -> TestResponse:
+        """Call an endpoint from this device."""
+        return self.client.open(
+            path, method=method, headers=self.headers, environ_base={"REMOTE_ADDR": self.address}, **kwargs
+        )
+
+    def get(self, path: str) -> TestResponse:
+        return self.call("GET", path)
+
+    def post(self, path: str, **kwargs: Any) -> TestResponse:
+        return self.call("POST", path, **kwargs)
+
+    def delete(self, path: str) -> TestResponse:
+        return self.call("DELETE", path)
+
+
+SignIn = Callable[..., SignedIn]
+_numbers = count(1)
+
+
+def sign_in_with(client: FlaskClient) -> SignIn:
+    """Return `sign_in` for another client."""
+
+    def sign_in(
+        user_id: object = 74,
+        *,
+        user_agent: str = CHROME,
+        address: str = "203.0.113.7",
+        token: str | None = None,
+        body: dict[str, Any] | None = None,
+        **claims: Any,
+    ) -> SignedIn:
+        token = token or make_token(user_id, n=next(_numbers), **claims)
+        device = SignedIn(client, {"Authorization": f"Bearer {token}", "User-Agent": user_agent}, address, {})
+        response = device.post("/sessions/create", **({"json": body} if body is not None else {}))
+        assert response.status_code == 201, response.json
+        device.session = response.json or {}
+        return device
+
+    return sign_in
