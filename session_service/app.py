@@ -28,7 +28,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         ConfigError: the settings cannot be used; the message names every problem.
     """
     settings = settings or Settings.from_environ(os.environ)
-    app = Flask(__name__)
+    app = Flask(__name__, static_folder=None)
     app.extensions["settings"] = settings
     _configure(app, settings)
     db.init_app(app)
@@ -53,7 +53,6 @@ def _configure(app: Flask, settings: Settings) -> None:
         API_TITLE="Session Service",
         API_VERSION=__version__,
         OPENAPI_VERSION="3.1.0",
-        OPENAPI_URL_PREFIX="/",
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
@@ -67,9 +66,8 @@ def _register_views(app: Flask, settings: Settings) -> None:
     problems.init_app(app)
     api = problems.ProblemApi(app)
     describe_api(api, settings)
-    for blueprint in (sessions.bp, admin.bp, ops.bp):
+    for blueprint in (sessions.bp, admin.bp, ops.bp, docs.bp):
         api.register_blueprint(blueprint)
-    app.register_blueprint(docs.bp)
     if settings.CORS_ALLOWED_ORIGINS:
         CORS(
             app,
@@ -78,6 +76,7 @@ def _register_views(app: Flask, settings: Settings) -> None:
             allow_headers=["authorization", "content-type"],
             expose_headers=["Location", "Retry-After", "X-Request-ID"],
             supports_credentials=False,
+            send_wildcard=True,
             max_age=600,
         )
 

@@ -17,10 +17,10 @@ from session_service.addresses import observed_address
 from session_service.clock import utcnow
 from session_service.config import Settings
 from session_service.current import current_session, note_activity
-from session_service.devices import MAX_USER_AGENT_LENGTH
 from session_service.errors import AdminRequired, ServiceRequired
 from session_service.records import Client, Principal, StoredSession, Token
 from session_service.tokens import TokenVerifier
+from session_service.user_agents import MAX_USER_AGENT_LENGTH
 
 DECIDES_ITSELF = frozenset({"sessions.create_session"})
 """Endpoints whose use case decides what a token whose session has ended may still do."""

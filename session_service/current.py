@@ -11,6 +11,7 @@ from session_service.clock import as_text
 from session_service.config import Settings
 from session_service.errors import SessionEnded
 from session_service.records import Client, EndReason, StoredSession, Token
+from session_service.transaction import transaction
 
 _WORDS: dict[EndReason, str] = {
     "logout": "This device was signed out.",
@@ -56,7 +57,7 @@ def current_session(
         SessionEnded: it has ended, unless *may_have_ended*.
     """
     device_key = devices.parse_user_agent(client.user_agent).key
-    with store.transaction():
+    with transaction():
         session = choose(sessions_of(token), device_key, now, settings.idle)
         if session and not may_have_ended:
             refuse_ended(session, settings, now)
@@ -68,7 +69,7 @@ def note_activity(session: StoredSession, settings: Settings, now: datetime) -> 
     interval = settings.activity_interval
     if not policy.activity_due(session, now, interval):
         return session
-    with store.transaction(writes=True):
+    with transaction(writes=True):
         moved = store.mark_activity(session.id, now=now, idle=settings.idle, interval=interval)
     return session._replace(last_activity=now) if moved else session
 

@@ -3,6 +3,7 @@
 from session_service import store
 from session_service.errors import DatabaseUnavailable
 from session_service.models import SCHEMA_REVISION
+from session_service.transaction import transaction
 
 
 def what_is_missing() -> list[str]:
@@ -11,7 +12,7 @@ def what_is_missing() -> list[str]:
     A schema that is newer than this code is fine: the release before an upgrade still runs on it.
     """
     try:
-        with store.transaction():
+        with transaction():
             revision = store.schema_revision()
     except DatabaseUnavailable:
         return ["the database does not answer"]

@@ -26,6 +26,7 @@ from session_service.records import (
     Token,
 )
 from session_service.sign_in import describe_sign_in
+from session_service.transaction import transaction
 
 
 class SessionService:
@@ -53,7 +54,7 @@ class SessionService:
             SessionLimitReached: the policy is `reject` and the limit is reached; nothing was ended.
         """
         newcomer, columns = describe_sign_in(claimed, client, self.settings.TRUSTED_PROXY_HOPS)
-        with store.transaction(writes=True):
+        with transaction(writes=True):
             store.add_owner(token.user_id)
             store.lock_owner(token.user_id)
             self._refuse_thrown_out(token, now)
@@ -103,7 +104,7 @@ class SessionService:
             AuthServerUnavailable: the directory had to be asked and gave no answer.
         """
         idle = self.settings.idle
-        with store.transaction():
+        with transaction():
             # A session that ends between the two statements is in both: what the later one saw counts.
             found = {session.id: session for session in store.list_active(user_id, now, idle)}
             if include_inactive:
@@ -122,12 +123,12 @@ class SessionService:
         Raises:
             SessionNotFound: unknown, or somebody else's; the caller must not learn which.
         """
-        with store.transaction():
+        with transaction():
             return self._view(self._visible(session_id, by), now, by=by, current_id=current_id)
 
     def get_session_count(self, user_id: str, *, now: datetime) -> int:
         """Return on how many devices the user is signed in."""
-        with store.transaction():
+        with transaction():
             return store.count_active(user_id, now, self.settings.idle)
 
     def delete_session(self, session_id: int, *, by: Principal, now: datetime, current_id: int | None = None) -> None:
@@ -136,7 +137,7 @@ class SessionService:
         Raises:
             SessionNotFound: unknown, or somebody else's; the caller must not learn which.
         """
-        with store.transaction(writes=True):
+        with transaction(writes=True):
             session = self._visible(session_id, by)
             reason = _reason(by, session.user_id, is_current=session.id == current_id)
             store.mark_ended(session.id, End(reason, by.name, now), self.settings.idle)
@@ -172,7 +173,7 @@ class SessionService:
         if exclude_current and current_id is None:
             raise CurrentSessionUnknown
         idle, others = self.settings.idle, End(_reason(by, user_id, is_current=False), by.name, now)
-        with store.transaction(writes=True):
+        with transaction(writes=True):
             store.lock_owner(user_id)
             ended = store.mark_all_ended(user_id, others, idle, except_id=current_id)
             if current_id is None or exclude_current:
@@ -188,7 +189,7 @@ class SessionService:
         """
         if session is None:
             raise NoCurrentSession
-        with store.transaction(writes=True):
+        with transaction(writes=True):
             store.mark_activity(session.id, now=now, idle=self.settings.idle, interval=timedelta(0))
             touched = store.get(session.id) or session
             current.refuse_ended(touched, self.settings, now)

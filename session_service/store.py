@@ -1,11 +1,9 @@
-"""All SQL, as functions. Nothing here decides, and nothing but `transaction` commits.
+"""All SQL, as functions, to be called within a `transaction`. Nothing here decides, and nothing commits.
 
 ``get_*`` gives a row or None, ``list_*`` a list in a stated order, ``mark_*`` whether it changed anything.
 Statements are prebuilt Core: building one costs as much as running it.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -25,11 +23,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from session_service.database import WRITES
-from session_service.errors import DatabaseUnavailable
 from session_service.extensions import db
 from session_service.models import VERSION_TABLE, SessionOwner, SessionToken, UserSession
 from session_service.records import End, StoredSession, Token
@@ -96,28 +90,6 @@ _TOUCH = (
     .values(last_activity=bindparam("now"))
 )
 _SCHEMA_REVISION = select(column("version_num", String)).select_from(table(VERSION_TABLE))
-
-
-@contextmanager
-def transaction(*, writes: bool = False) -> Iterator[None]:
-    """Run one use case in one transaction: all of it is on record afterwards, or nothing.
-
-    Args:
-        writes: a reading transaction on SQLite takes no lock, a writing one takes it at once.
-
-    Raises:
-        DatabaseUnavailable: no answer in time, or the connection broke, perhaps in the middle of the commit.
-    """
-    try:
-        db.session.connection(execution_options={WRITES: writes})
-        yield
-        db.session.commit()
-    except (OperationalError, InterfaceError, InternalError, PoolTimeoutError) as error:
-        db.session.rollback()
-        raise DatabaseUnavailable(retry_after=1) from error
-    except BaseException:
-        db.session.rollback()
-        raise
 
 
 def add_owner(user_id: str) -> None:

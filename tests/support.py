@@ -40,11 +40,16 @@ def settings(**values: Any) -> Settings:
     return Settings(**{**defaults, **values})
 
 
-def make_token(user_id: object = 74, *, key: str = SECRET, algorithm: str = "HS256", **claims: Any) -> str:
+def make_token(user_id: object = 74, /, *, key: str = SECRET, algorithm: str = "HS256", **claims: Any) -> str:
     """Return an access token in the shape that today's auth server gives; *claims* add to it, None takes away."""
     payload = {"id": user_id, "email": f"user{user_id}@example.com", "exp": FAR_AWAY, **claims}
     present = {name: value for name, value in payload.items() if value is not None}
     return jwt.encode(present, key, algorithm=algorithm)
+
+
+def body(response: TestResponse) -> Any:
+    """Return what a JSON answer holds, whatever that is."""
+    return response.json
 
 
 @dataclass

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from session_service.devices import MAX_TEXT_LENGTH, MAX_USER_AGENT_LENGTH, Device, describe, parse_user_agent
+from session_service.devices import Device, describe, parse_user_agent
+from session_service.user_agents import MAX_TEXT_LENGTH, MAX_USER_AGENT_LENGTH
 
 # name | type | browser | os | names a browser or an app; below it the user agent, as it was sent.
 AGENTS = """
@@ -61,6 +62,8 @@ Chrome on iOS | mobile | Chrome | iOS | yes
 Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) CriOS/131 Version/11.1.1 Safari/605.1.15
 Firefox on iOS | mobile | Firefox | iOS | yes
 Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:133.0) AppleWebKit/605.1.15 (KHTML, like Gecko) FxiOS/133.0 Safari/605.1.15
+App on iOS | mobile | App | iOS | yes
+Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148
 
 # Linux by no other name, but for ChromeOS.
 Chrome on Linux | web | Chrome | Linux | yes
@@ -109,6 +112,8 @@ TikTok on iPhone | mobile | TikTok | iOS | yes
 Mozilla/5.0 (iPhone; CPU iPhone OS 17_6_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 musical_ly_37.1.0 JsSdk/2.0 NetType/WIFI Channel/App Store ByteLocale/en Region/US BytedanceWebview/d8a21c6 FalconTag/
 LinkedIn on iPhone | mobile | LinkedIn | iOS | yes
 Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 [LinkedInApp]/9.29.6264
+Threads on iPhone | mobile | Threads | iOS | yes
+Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/21A329 Barcelona 310.0.0.30.112 (iPhone14,5; iOS 17_0; en_US; en; scale=3.00; 1170x2532; 540180713)
 WeChat on iPhone | mobile | WeChat | iOS | yes
 Mozilla/5.0 (iPhone; CPU iPhone OS 17_2 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 MicroMessenger/8.0.44(0x18002c2d) NetType/WIFI Language/en
 App on iPhone | mobile | App | iOS | yes
@@ -175,6 +180,10 @@ Chrome on TV | web | Chrome | webOS | yes
 Mozilla/5.0 (Web0S; Linux/SmartTV) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/94.0.4606.128 Safari/537.36 WebAppManager
 Silk on TV | web | Silk | Android | yes
 Mozilla/5.0 (Linux; Android 9; AFTMM Build/PS7633) AppleWebKit/537.36 (KHTML, like Gecko) Silk/120.1.1 like Chrome/120.0.6099.144 Safari/537.36
+Safari on TV | web | Safari | Tizen | yes
+Mozilla/5.0 (SMART-TV; Linux; Tizen 7.0) AppleWebKit/537.36 (KHTML, like Gecko) 94.0.4606.31/7.0 TV Safari/537.36
+Nintendo | web | Unknown | - | no
+Mozilla/5.0 (Nintendo Switch; WifiWebAuthApplet) AppleWebKit/609.4 (KHTML, like Gecko) NF/6.0.2.21.3 NintendoBrowser/5.1.0.22474
 Safari on PlayStation | web | Safari | - | yes
 Mozilla/5.0 (PlayStation; PlayStation 5/7.20) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/15.4 Safari/605.1.15
 Edge on Xbox | web | Edge | Windows 10 | yes
@@ -197,6 +206,8 @@ MockStream on iPad | tablet | MockStream | iOS | yes
 MockStream/2.3.1 (iPad; iOS 17.4; Scale/2.00)
 iOS Example on iOS | mobile | iOS Example | iOS | yes
 iOS Example/1.0 (org.alamofire.iOS-Example; build:1; iOS 13.0.0) Alamofire/5.0.0
+MockStream on macOS | web | MockStream | macOS | yes
+MockStream/2.3.1 (com.mockstream; build:41; macOS 14.4.0) Alamofire/5.9.1
 # A product that speaks of no phone may be anybody's script.
 MockStream | unknown | MockStream | - | no
 MockStream/2.3.1
@@ -255,6 +266,8 @@ bingbot | bot | bingbot | - | no
 Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm) Chrome/116.0.1938.76 Safari/537.36
 FacebookBot | bot | FacebookBot | - | no
 facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)
+Bot | bot | Bot | - | no
+bot
 
 # Rubbish
 Unknown device | unknown | Unknown | - | no
@@ -295,6 +308,15 @@ WEBVIEW = (
     "Mozilla/5.0 (Linux; Android 14; Pixel 8 Build/AP2A.240905.003; wv) AppleWebKit/537.36 (KHTML, like Gecko) "
     "Version/4.0 Chrome/131.0.6778.81 Mobile Safari/537.36"
 )
+LINUX = "Mozilla/5.0 (X11; Linux x86_64)"
+HUAWEI = (
+    "Mozilla/5.0 (Linux; Android 12; HarmonyOS; ANA-AN00; HMSCore 6.11.0.302) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/99.0.4844.88 HuaweiBrowser/13.0.6.301 Mobile Safari/537.36"
+)
+XIAOMI = (
+    "Mozilla/5.0 (Linux; U; Android 12; en-us; 2201116PG Build/SKQ1) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Version/4.0 Chrome/112.0.5615.136 Mobile Safari/537.36 XiaoMi/MiuiBrowser/14.5.0-gn"
+)
 HTTPX = "python-httpx/0.27.2"
 CFNETWORK = "MockStream/1 CFNetwork/1494.0.7 Darwin/23.4.0"
 NOTHING = Device(name="Unknown device", type="unknown", browser="Unknown", os=None, key="", names_software=False)
@@ -332,6 +354,14 @@ def test_what_cannot_be_seen_changes_nothing(unseen: str) -> None:
     assert parse_user_agent(f"{unseen}{CHROME}{unseen}") == parse_user_agent(CHROME)
 
 
+def test_a_windows_to_come_is_windows() -> None:
+    assert parse_user_agent(CHROME.replace("NT 10.0", "NT 11.0")).name == "Chrome on Windows"
+
+
+def test_a_bots_name_starts_at_its_first_letter() -> None:
+    assert parse_user_agent(f"{CHROME}; bot").name == "bot"
+
+
 def test_only_the_first_512_characters_are_read() -> None:
     padding = "x" * (MAX_USER_AGENT_LENGTH - len(CHROME) - 1)
 
@@ -356,13 +386,17 @@ def test_an_update_does_not_make_another_device(agent: str) -> None:
 
 
 def test_the_key_holds_browser_system_and_model() -> None:
-    keys = [parse_user_agent(agent).key for agent in (CHROME, IPHONE, GALAXY, WEBVIEW, CFNETWORK, HTTPX)]
+    keys = [
+        parse_user_agent(agent).key for agent in (CHROME, IPHONE, GALAXY, WEBVIEW, HUAWEI, XIAOMI, CFNETWORK, HTTPX)
+    ]
 
     assert keys == [
         "Chrome|Windows|",
         "Safari|iOS|iPhone",
         "Chrome|Android|SM-G991B",
         "App|Android|Pixel 8",
+        "Huawei Browser|Android|ANA-AN00",
+        "Mi Browser|Android|2201116PG",
         "MockStream|iOS|",
         "python-httpx||",
     ]
@@ -385,6 +419,10 @@ def test_the_key_holds_browser_system_and_model() -> None:
 )
 def test_another_browser_system_or_model_is_another_device(one: str, other: str) -> None:
     assert parse_user_agent(one).key != parse_user_agent(other).key
+
+
+def test_a_version_grown_onto_an_unknown_name_is_not_part_of_the_key() -> None:
+    assert parse_user_agent("fetcher-1.2.3").key == parse_user_agent("fetcher-1.3.0").key == "fetcher||"
 
 
 @pytest.mark.parametrize("build", ["41", "build:41", "build 41", "SDK 34", "v2.3"])
@@ -457,6 +495,13 @@ def test_a_cut_user_agent_leaves_the_browser_to_the_body() -> None:
     assert describe(HTTPX, device_name=CHROME[:40], browser="Firefox").name == "Firefox on Windows 10"
 
 
+def test_an_app_in_the_body_is_read_too_if_its_name_has_a_space() -> None:
+    assert (
+        describe(HTTPX, device_name="iOS Example/1.0 (build:1; iOS 13.0.0) Alamofire/5.0").name == "iOS Example on iOS"
+    )
+    assert describe(HTTPX, device_name="My App/2 (Android 14) okhttp/4.12.0").name == "My App on Android"
+
+
 def test_a_library_named_twice_is_still_only_a_library() -> None:
     assert describe(HTTPX, device_name="Dart/3.5 (dart:io)").name == "Dart"
     assert describe(None, device_name="curl/8.5.0") == Device("curl", "unknown", "curl", None, "", False)
@@ -465,7 +510,8 @@ def test_a_library_named_twice_is_still_only_a_library() -> None:
 def test_a_browser_in_the_body_is_plain_words_or_nothing() -> None:
     assert describe(HTTPX, browser="Firefox").name == "Firefox"
     assert describe(HTTPX, browser=CHROME).browser == "python-httpx"
-    assert describe("Mozilla/5.0 (X11; Linux x86_64)", browser="Firefox").name == "Firefox on Linux"
+    assert describe(LINUX, browser="Firefox").name == "Firefox on Linux"
+    assert describe(LINUX, device_name=CHROME, browser="Firefox").name == "Chrome on Linux"
 
 
 @pytest.mark.parametrize(
@@ -519,6 +565,7 @@ def test_long_texts_are_cut() -> None:
 
     assert (device.name, device.browser) == ("b" * MAX_TEXT_LENGTH, "b" * MAX_TEXT_LENGTH)
     assert describe(None, device_name="n" * 300).name == "n" * MAX_TEXT_LENGTH
+    assert describe(None, device_name="n" * (MAX_TEXT_LENGTH - 1) + " n").name == "n" * (MAX_TEXT_LENGTH - 1)
 
 
 def assert_presentable(device: Device) -> None:

@@ -19,7 +19,7 @@ bp = StrictBlueprint(
 bp.before_request(require_admin_or_service)
 
 
-@bp.get("/user/<user_id>", parameters=[USER_ID])
+@bp.get("/user/<path:user_id>", parameters=[USER_ID])
 @bp.arguments(IncludeInactive(), location="query")
 @bp.response(200, AdminSessionResponse(many=True))
 @bp.doc(security=SECURITY, responses=documented(*ADMIN_GUARDED, errors.UserNotFound, errors.AuthServerUnavailable))
@@ -33,7 +33,7 @@ def list_user_sessions(query: dict[str, bool], user_id: str) -> list[SessionView
     )
 
 
-@bp.delete("/user/<user_id>", parameters=[USER_ID])
+@bp.delete("/user/<path:user_id>", parameters=[USER_ID])
 @bp.response(200, ClosedMany())
 @bp.doc(security=SECURITY, responses=documented(*ADMIN_GUARDED))
 def end_user_sessions(user_id: str) -> dict[str, object]:

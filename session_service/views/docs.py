@@ -1,10 +1,16 @@
 """The API described: the OpenAPI document, and a page that shows it with no file from another host."""
 
 from pathlib import Path
+from typing import Any
 
 import flask_swagger_ui
-from flask import Blueprint, Response, current_app, send_from_directory
+from flask import Response, current_app, jsonify, send_from_directory
 
+from session_service import errors
+from session_service.views.parsing import StrictBlueprint
+from session_service.views.problems import documented
+
+OWN_FILES = Path(__file__).resolve().parent.parent / "static"
 SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
 SWAGGER_UI_FILES = frozenset({"swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png"})
 
@@ -14,19 +20,31 @@ CONTENT_SECURITY_POLICY = (
 )
 """Swagger UI sets style attributes; scripts come from this service's own files alone."""
 
-bp = Blueprint("docs", __name__)
+bp = StrictBlueprint("docs", __name__, description="The API described.")
+
+
+@bp.get("/openapi.json")
+@bp.response(200, {"type": "object"})
+@bp.doc(security=[], responses=documented(errors.InternalError))
+def openapi_document() -> Response:
+    """Return this document (OpenAPI 3.1)."""
+    api: Any = current_app.extensions["flask-smorest"]["apis"][""]["ext_obj"]
+    return jsonify(api.spec.to_dict())
 
 
 @bp.get("/docs")
+@bp.response(200, {"type": "string"}, content_type="text/html")
+@bp.doc(security=[], responses=documented(errors.InternalError))
 def page() -> Response:
-    """Show the page."""
-    response = send_from_directory(Path(current_app.root_path) / "static", "docs.html")
+    """Show this document to people."""
+    response = send_from_directory(OWN_FILES, "docs.html")
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     return response
 
 
 @bp.get("/docs/<name>")
+@bp.response(200, {"type": "string"}, content_type="*/*")
+@bp.doc(security=[], responses=documented(errors.RouteNotFound, errors.InternalError))
 def asset(name: str) -> Response:
-    """Send one of the page's own files, or of Swagger UI's."""
-    folder = SWAGGER_UI if name in SWAGGER_UI_FILES else Path(current_app.root_path) / "static"
-    return send_from_directory(folder, name)
+    """Send a file that the page needs."""
+    return send_from_directory(SWAGGER_UI if name in SWAGGER_UI_FILES else OWN_FILES, name)

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Flask, Response, current_app, g, json
 from flask_smorest import Api
-from marshmallow import Schema, fields
+from marshmallow import INCLUDE, Schema, fields
 from werkzeug.exceptions import HTTPException
 
 from session_service import errors
@@ -61,7 +61,12 @@ _log = logging.getLogger(__name__)
 
 
 class Problem(Schema):
-    """An error (RFC 9457)."""
+    """An error (RFC 9457); programs go by `code` and ignore members that they do not know."""
+
+    class Meta:
+        """Errors may carry more than is described here (RFC 9457 section 3.2)."""
+
+        unknown = INCLUDE
 
     type = fields.String(required=True, metadata={"example": "about:blank"})
     title = fields.String(required=True, metadata={"description": "The status in words.", "example": "Not Found"})
@@ -88,13 +93,17 @@ class Problem(Schema):
 class ProblemApi(Api):
     """flask-smorest's documented API, with problem details for its own errors and everybody else's."""
 
+    DEFAULT_ERROR_RESPONSE_NAME = None  # each operation describes its own errors, by `documented`
+
     def handle_http_exception(self, error: HTTPException) -> Response:
         """Answer what the router and the framework raise."""
         return http_problem(error)
 
     def _register_responses(self) -> None:
-        # Each operation describes its own errors, by `problems.documented`.
         self.spec.components.schema("Problem", schema=Problem)
+
+    def _register_pagination_header(self) -> None:
+        """Describe no pages: lists are capped."""
 
 
 def init_app(app: Flask) -> None:
@@ -159,7 +168,7 @@ def documented(*kinds: type[SessionServiceError]) -> dict[str, Any]:
             },
         )
         response["content"][CONTENT_TYPE]["examples"][kind.code] = {
-            "summary": (kind.__doc__ or "").splitlines()[0],
+            "summary": (kind.__doc__ or "").splitlines()[0].replace("``", "`"),
             "value": {
                 "type": "about:blank",
                 "title": HTTPStatus(status).phrase,

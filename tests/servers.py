@@ -1,0 +1,172 @@
+"""Real servers for tests: gunicorn, nginx in front of it, and a place for web pages, each on a free loopback port.
+
+Every one is a context manager that waits until its server answers, gives the server's base URL, and ends it again.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from time import monotonic
+
+import urllib3
+
+from session_service.config import Settings
+from tests.conftest import require_tool
+from tests.support import SECRET
+
+PROJECT = Path(__file__).resolve().parent.parent
+PAGES = Path(__file__).resolve().parent / "pages"
+
+SECONDS_TO_START = 20
+SECONDS_TO_STOP = 10
+
+OURS = {setting.name for setting in fields(Settings)} | {"HOST", "PORT", "WEB_CONCURRENCY", "WEB_THREADS"}
+"""Environment variables that mean something to the service: a test's server sees the test's alone."""
+
+NGINX_CONFIG = """\
+daemon off;
+# As one process, and so as whoever runs the tests: a worker of root's nginx could not read the folder.
+master_process off;
+pid {folder}/nginx.pid;
+error_log stderr;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    upstream service {{
+        server {service};
+        keepalive 8;
+        # Shorter than gunicorn's 5 seconds: a connection is never taken up that is just being closed.
+        keepalive_timeout 4s;
+    }}
+    server {{
+        listen {listen};
+        location / {{
+            return 404;
+        }}
+        location /sessions/ {{
+            proxy_pass http://service;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        }}
+    }}
+}}
+"""
+
+
+@contextmanager
+def gunicorn(database_url: str, **environment: str) -> Iterator[str]:
+    """Serve the application as in production, with two workers and the tests' secret; settings by *environment*."""
+    port = free_port()
+    inherited = {name: value for name, value in os.environ.items() if name not in OURS}
+    given = {
+        "DATABASE_URL": database_url,
+        "JWT_SECRET_KEY": SECRET,
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "WEB_CONCURRENCY": "2",
+        **environment,
+    }
+    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
+    url = f"http://127.0.0.1:{port}"
+    with _running(command, ready=f"{url}/healthz", environment={**inherited, **given}):
+        yield url
+
+
+@contextmanager
+def nginx(service: str) -> Iterator[str]:
+    """Forward `/sessions/` to *service*, as a gateway that appends the address it sees to `X-Forwarded-For`."""
+    program, listen = require_tool("nginx"), f"127.0.0.1:{free_port()}"
+    with tempfile.TemporaryDirectory(prefix="session-service-nginx-") as folder:
+        config = Path(folder, "nginx.conf")
+        config.write_text(
+            NGINX_CONFIG.format(folder=folder, listen=listen, service=service.removeprefix("http://")), encoding="utf-8"
+        )
+        with _running([program, "-e", "stderr", "-p", folder, "-c", str(config)], ready=f"http://{listen}/"):
+            yield f"http://{listen}"
+
+
+@contextmanager
+def pages() -> Iterator[str]:
+    """Serve the files of `tests/pages`, and with them an origin of their own."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_QuietHandler, directory=str(PAGES))) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class's parameter
+        """Say nothing."""
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def _running(command: Sequence[str], *, ready: str, environment: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Run *command* until the caller is done; what it wrote is shown where a test fails."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
+        process = subprocess.Popen(
+            command, cwd=PROJECT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        )
+        try:
+            _wait_until_it_answers(process, ready)
+            yield
+        finally:
+            _stop(process)
+            output.seek(0)
+            sys.stdout.write(f"--- what {' '.join(command)} wrote ---\n{output.read()}")
+
+
+def _wait_until_it_answers(process: "subprocess.Popen[bytes]", url: str) -> None:
+    deadline = monotonic() + SECONDS_TO_START
+    while not _answers(url):
+        try:
+            code = process.wait(0.05)
+        except subprocess.TimeoutExpired:
+            if monotonic() > deadline:
+                raise AssertionError(f"no answer from {url} after {SECONDS_TO_START} s") from None
+        else:
+            raise AssertionError(f"the server ended with code {code} before it answered")
+
+
+def _answers(url: str) -> bool:
+    with urllib3.PoolManager(timeout=1, retries=False) as http:
+        try:
+            http.request("GET", url)
+        except urllib3.exceptions.HTTPError:
+            return False
+        return True
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(SECONDS_TO_STOP)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise AssertionError(f"the server did not stop within {SECONDS_TO_STOP} s of a SIGTERM") from None

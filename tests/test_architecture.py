@@ -1,0 +1,160 @@
+"""The picture of the house, as a table, and the check that it is true."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from session_service import app
+
+PACKAGE = Path(app.__file__).parent
+
+LEAVES = {"clock", "errors", "records"}
+RULES = {"addresses", "devices", "policy", "presenter", "sign_in", "user_agents"}
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "__init__": set(),
+    # leaves: anyone may import them
+    "clock": set(),
+    "errors": set(),
+    "records": set(),
+    # rules: no Flask, no database, no clock
+    "addresses": {"records"},
+    "devices": {"user_agents"},
+    "user_agents": set(),
+    "keys": set(),
+    "policy": {"records"},
+    "config": {"keys", "records"},
+    "sign_in": {"addresses", "devices", "records"},
+    "presenter": {"config", "policy", "records"},
+    # the bottom
+    "database": set(),
+    "tokens": {"clock", "config", "keys", "records"},
+    "extensions": {"tokens"},
+    "models": {"extensions", "records"},
+    "transaction": {"database", "errors", "extensions"},
+    "store": {"extensions", "models", "records"},
+    # use cases
+    "directory": {"config", "errors", "records"},
+    "current": {"clock", "config", "devices", "errors", "policy", "records", "store", "transaction"},
+    "service": {
+        "config",
+        "current",
+        "directory",
+        "errors",
+        "policy",
+        "presenter",
+        "records",
+        "sign_in",
+        "store",
+        "transaction",
+    },
+    "readiness": {"errors", "models", "store", "transaction"},
+    # the outside
+    "auth": {"addresses", "clock", "config", "current", "errors", "records", "tokens", "user_agents"},
+    "session_schema": {"clock", "tokens"},
+    "cli": {"clock", "config", "tokens"},
+    "views": {
+        "auth",
+        "clock",
+        "config",
+        "errors",
+        "extensions",
+        "readiness",
+        "records",
+        "service",
+        "session_schema",
+        "tokens",
+    },
+    "app": {"cli", "config", "database", "directory", "extensions", "service", "views"},
+}
+
+FOREIGN = {"flask", "sqlalchemy", "flask_sqlalchemy", "flask_jwt_extended", "flask_smorest", "marshmallow", "werkzeug"}
+
+
+def room_of(path: Path) -> str:
+    """Return the room that a file belongs to: its module, or its folder."""
+    inside = path.relative_to(PACKAGE)
+    return inside.parts[0] if len(inside.parts) > 1 else inside.stem
+
+
+def imports(path: Path) -> set[str]:
+    """Return the modules that a file imports, ours in full (`session_service.store`), others by their first name."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "session_service":
+            found |= {f"session_service.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+def rooms_imported(path: Path) -> set[str]:
+    ours = {name.split(".")[1] for name in imports(path) if name.startswith("session_service.")}
+    return ours - {"__version__"}
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_one_way(path: Path) -> None:
+    room = room_of(path)
+
+    assert rooms_imported(path) - {room} <= MAY_IMPORT[room]
+
+
+def test_the_picture_has_no_rooms_that_are_not_there_and_no_doors_that_nobody_uses() -> None:
+    used = {room: set[str]() for room in map(room_of, FILES)}
+    for path in FILES:
+        used[room_of(path)] |= rooms_imported(path) - {room_of(path)}
+
+    assert used == MAY_IMPORT
+
+
+def test_the_picture_has_no_circles() -> None:
+    rooms = dict(MAY_IMPORT)
+    while rooms:
+        bottom = {room for room, doors in rooms.items() if not doors & set(rooms)}
+        assert bottom, f"these import each other: {sorted(rooms)}"
+        for room in bottom:
+            del rooms[room]
+
+
+@pytest.mark.parametrize("room", sorted(LEAVES | RULES))
+def test_rules_and_leaves_know_neither_flask_nor_the_database(room: str) -> None:
+    assert not {name.split(".")[0] for name in imports(PACKAGE / f"{room}.py")} & FOREIGN
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_nothing_is_imported_inside_a_function(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert not [inner for inner in ast.walk(node) if isinstance(inner, ast.Import | ast.ImportFrom)]
+
+
+def callers_of(name: str) -> set[str]:
+    """Return the rooms in which a function or method of this name is called."""
+    return {
+        room_of(path)
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and name in {getattr(node.func, "id", None), getattr(node.func, "attr", None)}
+    }
+
+
+def test_only_the_edges_read_the_clock() -> None:
+    assert callers_of("utcnow") <= {"views", "auth", "cli", "tokens"}
+    assert callers_of("now") | callers_of("today") <= {"clock"}
+
+
+def test_only_the_store_executes_and_only_a_transaction_commits() -> None:
+    assert callers_of("commit") == {"transaction"}
+    assert {path.stem for path in FILES if "db.session" in path.read_text()} == {"store", "transaction"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_files_stay_short(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 240

@@ -1,0 +1,166 @@
+"""What is written down is true: the OpenAPI document, the API's page, and the documents for people."""
+
+import re
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from openapi_spec_validator import validate
+
+from session_service.config import Settings
+from session_service.views.problems import STATUS
+from tests.support import SignIn, body
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def document(client: FlaskClient) -> dict[str, Any]:
+    """Return the OpenAPI document as it is served."""
+    described: dict[str, Any] = body(client.get("/openapi.json"))
+    return described
+
+
+def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the described operations by method and path."""
+    return {
+        (method.upper(), path): operation
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if method in {"get", "post", "put", "patch", "delete"}
+    }
+
+
+def served(app: Flask) -> set[tuple[str, str]]:
+    """Return what the application serves, in the notation of OpenAPI."""
+    return {
+        (method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+
+
+def schema_of(document: dict[str, Any], response: dict[str, Any]) -> dict[str, Any]:
+    """Return a response's schema with what its references need."""
+    (content,) = response["content"].values()
+    return {**content["schema"], "components": document["components"]}
+
+
+def test_the_document_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1")
+    validate(document)
+
+
+def test_every_route_is_described_and_nothing_else(app: Flask, document: dict[str, Any]) -> None:
+    assert set(operations(document)) == served(app)
+
+
+def test_every_operation_says_what_it_does_and_what_can_go_wrong(document: dict[str, Any]) -> None:
+    for (_, path), operation in operations(document).items():
+        assert operation["summary"]
+        statuses = set(operation["responses"])
+        assert statuses & {"200", "201"}
+        assert "500" in statuses
+        if path.startswith("/sessions/"):
+            assert statuses >= {"401", "503"}
+
+
+def test_every_error_code_is_described_with_an_example_of_its_shape(document: dict[str, Any]) -> None:
+    described = set()
+    for operation in operations(document).values():
+        for status, response in operation["responses"].items():
+            problem = response.get("content", {}).get("application/problem+json", {})
+            for code, example in problem.get("examples", {}).items():
+                jsonschema.validate(example["value"], schema_of(document, response))
+                assert (example["value"]["code"], example["value"]["status"]) == (code, int(status))
+                described.add(code)
+
+    by_the_router_alone = {"method_not_allowed"}
+    assert described == {kind.code for kind in STATUS} - by_the_router_alone
+
+
+def test_answers_are_as_they_are_described(document: dict[str, Any], sign_in: SignIn) -> None:
+    admin = {"role": "admin"}
+    calls = [
+        ("POST", "/sessions/create", "/sessions/create"),
+        ("GET", "/sessions/my-sessions", "/sessions/my-sessions?include_inactive=true"),
+        ("GET", "/sessions/session/{session_id}", "/sessions/session/{id}"),
+        ("GET", "/sessions/user/{user_id}", "/sessions/user/74?include_inactive=true"),
+        ("GET", "/sessions/active-devices-count", "/sessions/active-devices-count"),
+        ("POST", "/sessions/update-activity", "/sessions/update-activity"),
+        ("DELETE", "/sessions/user/{user_id}", "/sessions/user/75"),
+        ("DELETE", "/sessions/session/{session_id}", "/sessions/session/999"),
+        ("DELETE", "/sessions/logout-all", "/sessions/logout-all?exclude_current=true"),
+        ("DELETE", "/sessions/logout", "/sessions/logout"),
+        ("GET", "/sessions/my-sessions", "/sessions/my-sessions"),
+        ("GET", "/healthz", "/healthz"),
+        ("GET", "/readyz", "/readyz"),
+    ]
+    sign_in(user_agent="Firefox", **admin).delete("/sessions/logout")
+    device = sign_in(**admin)
+
+    for method, template, path in calls:
+        response = device.call(method, path.replace("{id}", str(device.session["id"])))
+        described = operations(document)[(method, template)]["responses"][str(response.status_code)]
+        assert response.mimetype in described["content"]
+        jsonschema.validate(response.json, schema_of(document, described))
+        if response.status_code == 201:
+            device.session = body(response)
+
+
+def test_the_page_shows_the_document_with_files_of_this_service_alone(client: FlaskClient) -> None:
+    with client.get("/docs") as page:
+        text, policy = page.text, page.headers["Content-Security-Policy"]
+
+    assert "default-src 'none'" in policy
+    assert "script-src 'self';" in policy
+    assert "://" not in text
+    for name in re.findall(r'(?:src|href)="([^"]+)"', text):
+        with client.get(f"/{name}") as file:
+            assert (file.status_code, len(file.data) > 100) == (200, True), name
+
+
+@pytest.mark.parametrize("name", ["nothing.js", "swagger-ui.js", "index.html", "docs.html.bak"])
+def test_no_other_file_is_sent(client: FlaskClient, name: str) -> None:
+    assert client.get(f"/docs/{name}").json["code"] == "not_found"
+
+
+def test_the_readme_shows_the_map_and_its_links_lead_somewhere() -> None:
+    readme = (ROOT / "README.md").read_text()
+
+    for room in (ROOT / "session_service").glob("*.py"):
+        assert f"{room.stem}.py" in readme or room.stem == "__init__", room.name
+    for document in [ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/**/*.md")]:
+        for link in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", document.read_text()):
+            assert "://" in link or (document.parent / link).exists(), f"{document.name}: {link}"
+
+
+def test_the_api_document_names_every_endpoint_and_code(app: Flask) -> None:
+    text = (ROOT / "docs" / "api.md").read_text()
+
+    for method, path in served(app):
+        if path != "/docs/{name}":
+            assert f"`{method} {path}" in text, (method, path)
+    for kind, status in STATUS.items():
+        assert re.search(rf"\| `{kind.code}` \| {status} \|", text), kind.code
+
+
+def shown(default: object) -> str:
+    """Return how the documentation writes a setting's default."""
+    if default is None or default is MISSING or default == ():
+        return "\N{EN DASH}"
+    text = ",".join(default) if isinstance(default, tuple) else str(default)
+    return f"`{text.lower() if isinstance(default, bool) else text}`"
+
+
+def test_the_operations_document_names_every_setting_with_its_default() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text()
+
+    for setting in fields(Settings):
+        row = re.search(rf"^\| `{setting.name}` \| (.+?) \|", text, re.M)
+        assert row, setting.name
+        assert row[1] == shown(setting.default), setting.name

@@ -1,0 +1,35 @@
+"""Every route has a guard, or is on the short list of those that need none."""
+
+from flask import Flask
+
+from session_service import auth
+from session_service.auth import require_admin_or_service, require_user
+
+OPEN = {"/healthz", "/readyz", "/openapi.json", "/docs", "/docs/<name>"}
+GUARDS = {"sessions": require_user, "admin": require_admin_or_service}
+
+
+def test_every_route_is_guarded_or_meant_to_be_open(app: Flask) -> None:
+    for rule in app.url_map.iter_rules():
+        blueprint = rule.endpoint.rpartition(".")[0]
+        if rule.rule not in OPEN:
+            assert GUARDS[blueprint] in app.before_request_funcs[blueprint], rule.rule
+
+
+def test_no_guarded_route_answers_without_credentials(app: Flask) -> None:
+    client, tried = app.test_client(), 0
+    for rule in app.url_map.iter_rules():
+        if rule.rule in OPEN:
+            continue
+        path = rule.rule.replace("<session_id>", "1").replace("<path:user_id>", "1")
+        for method in (rule.methods or set()) - {"OPTIONS"}:
+            response = client.open(path, method=method)
+            assert response.status_code == 401, (method, path)
+            assert response.headers["WWW-Authenticate"].startswith("Bearer")
+            tried += 1
+
+    assert tried == 14
+
+
+def test_endpoints_with_rules_of_their_own_exist(app: Flask) -> None:
+    assert app.view_functions.keys() >= auth.DECIDES_ITSELF | auth.ENDED_IS_FINE

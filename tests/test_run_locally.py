@@ -1,0 +1,94 @@
+"""`make run`, as a stranger meets it: a copy of the project, a free port, and what it says to type."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+
+from tests.servers import OURS, PROJECT, free_port
+
+PARTS = ("session_service", "migrations", "scripts", "wsgi.py", "gunicorn.conf.py")
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """Return a copy of what the project runs with, without any data."""
+    for part in PARTS:
+        source, target = PROJECT / part, tmp_path / part
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    return tmp_path
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[str]:
+    """Run what `make run` runs; give what it says once it listens."""
+    environment = {name: value for name, value in os.environ.items() if name not in OURS}
+    process = subprocess.Popen(
+        [sys.executable, "scripts/run_locally.py"],
+        cwd=folder,
+        env={**environment, "PORT": str(free_port()), "PYTHONDONTWRITEBYTECODE": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    said = ""
+    try:
+        assert process.stdout is not None
+        while "Ctrl-C" not in said:
+            line = process.stdout.readline()
+            assert line, f"it ended early:\n{said}"
+            said += line
+        yield said
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
+
+
+def typed(command: str) -> tuple[int, Any]:
+    """Do what a printed `curl` line does; return the status and the JSON."""
+    words = shlex.split(command)
+    (url,) = [word for word in words if word.startswith("http")]
+    method = words[words.index("-X") + 1] if "-X" in words else "GET"
+    name, value = words[words.index("-H") + 1].split(": ")
+    # The workers may still be starting; the socket is there, so a call waits for them.
+    response = urllib3.request(method, url, headers={name: value}, timeout=20)
+    return response.status, response.json()
+
+
+def test_the_three_lines_that_it_prints_work_and_a_second_run_keeps_the_data(copy: Path) -> None:
+    with running(copy) as said:
+        create, mine, as_admin = re.findall(r"^curl .*$", said, re.M)
+        created, listed, seen = typed(create), typed(mine), typed(as_admin)
+
+    assert (created[0], created[1]["user_id"]) == (201, 74)
+    assert (listed[0], [one["id"] for one in listed[1]]) == (200, [created[1]["id"]])
+    assert (seen[0], [one["id"] for one in seen[1]]) == (200, [created[1]["id"]])
+
+    with running(copy) as said:
+        _, mine, _ = re.findall(r"^curl .*$", said, re.M)
+        assert [one["id"] for one in typed(mine)[1]] == [created[1]["id"]]
+
+
+def test_the_secret_is_made_once_and_is_nobody_elses_to_read(copy: Path) -> None:
+    with running(copy):
+        pass
+    secret = copy / "instance" / "development-secret"
+    first = secret.read_text()
+    with running(copy):
+        pass
+
+    assert len(first) >= 32
+    assert secret.read_text() == first
+    assert secret.stat().st_mode & 0o077 == 0
