@@ -72,13 +72,13 @@ A token for an admin:
 {admin}
 
 Create a session for user {USER_ID}:
-curl -sS -w '\\n' -X POST {url}/sessions/create -H 'Authorization: Bearer {user}'
+curl -sS -X POST {url}/sessions/create -H 'Authorization: Bearer {user}'
 
 List my sessions:
-curl -sS -w '\\n' {url}/sessions/my-sessions -H 'Authorization: Bearer {user}'
+curl -sS {url}/sessions/my-sessions -H 'Authorization: Bearer {user}'
 
 Look at user {USER_ID}'s sessions as the admin:
-curl -sS -w '\\n' {url}/sessions/user/{USER_ID} -H 'Authorization: Bearer {admin}'
+curl -sS {url}/sessions/user/{USER_ID} -H 'Authorization: Bearer {admin}'
 
 Stop it with Ctrl-C.
 """

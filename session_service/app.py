@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from uuid import uuid4
 
-from flask import Flask, Response, g
+from flask import Flask, Response, g, request
 from flask_cors import CORS
 
 from session_service import __version__
@@ -14,7 +14,7 @@ from session_service.database import database_url, engine_options, prepare_engin
 from session_service.directory import UserDirectory
 from session_service.extensions import db, jwt, migrate
 from session_service.service import SessionService
-from session_service.views import admin, docs, ops, problems, sessions
+from session_service.views import admin, docs, ops, parsing, problems, sessions
 from session_service.views.openapi import describe_api
 
 MAX_BODY_BYTES = 16 * 1024
@@ -77,15 +77,21 @@ def _register_views(app: Flask, settings: Settings) -> None:
             expose_headers=["Location", "Retry-After", "X-Request-ID"],
             supports_credentials=False,
             send_wildcard=True,
+            always_send=False,
             max_age=600,
         )
 
 
-def _begin() -> None:
+def _begin() -> Response | None:
     g.request_id = uuid4().hex
+    if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+        # Whatever the path: a page may only read the 404 of a call whose preflight was not refused.
+        return Response()
+    return None
 
 
 def _finish(response: Response) -> Response:
+    parsing.drain_body(request)
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["X-Request-ID"] = g.request_id

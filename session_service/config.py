@@ -18,7 +18,9 @@ MIN_SECRET_BYTES = 32
 """What RFC 7518 section 3.2 asks of an HS256 key."""
 
 _CENTURY = 100 * 366 * 86_400
-_ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9.-]+(:\d{1,5})?|https?://\[[0-9A-Fa-f:]+\](:\d{1,5})?")
+_ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
+"""No IPv6 literals: flask-cors would take their brackets for a pattern."""
+
 _NOT_YET = ("JWT_JWKS_URL", "AUTH_SERVER_USERINFO_URL")
 
 

@@ -64,7 +64,13 @@ BAD = {
     "USER_ID_TYPE": ["uuid"],
     "JWT_ALLOW_SHORT_SECRET": ["yes", "2"],
     "JWT_USER_ID_CLAIM": [","],
-    "CORS_ALLOWED_ORIGINS": ["https://a.example.com/", "a.example.com", "https://*.example.com", "null"],
+    "CORS_ALLOWED_ORIGINS": [
+        "https://a.example.com/",
+        "a.example.com",
+        "https://*.example.com",
+        "null",
+        "http://[::1]:3000",
+    ],
     "SERVICE_CREDENTIALS": [
         "backend",
         ":no-name-but-secret",

@@ -14,7 +14,9 @@ APP = "https://app.example.com"
 TOKEN = {"Authorization": f"Bearer {make_token()}"}
 
 
-@pytest.mark.parametrize("path", ["/sessions/create", "/sessions/user/74", "/sessions/session/1", "/healthz"])
+@pytest.mark.parametrize(
+    "path", ["/sessions/create", "/sessions/user/74", "/sessions/session/1", "/healthz", "/nothing"]
+)
 def test_a_preflight_answers_without_a_token(make_app: MakeApp, path: str) -> None:
     client = make_app(CORS_ALLOWED_ORIGINS=(APP,)).test_client()
 

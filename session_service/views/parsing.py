@@ -1,6 +1,7 @@
 """From a request's bytes to checked values, strictly: what two parsers could read differently is refused."""
 
 import json
+import logging
 import re
 from collections import Counter
 from typing import Any, NoReturn, cast
@@ -9,11 +10,16 @@ from flask import Request, current_app
 from flask_smorest import Blueprint
 from marshmallow import Schema, ValidationError, missing
 from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import HTTPException
 
 from session_service.errors import InvalidJson, SessionNotFound, UnsupportedMediaType, ValidationFailed
 from session_service.tokens import parse_user_id
 
 MAX_ID = 2**63 - 1
+MAX_DRAINED_BYTES = 1024 * 1024
+"""What nginx lets through by default."""
+
+_log = logging.getLogger(__name__)
 _ID = re.compile(r"[1-9][0-9]{0,18}")
 
 
@@ -27,7 +33,7 @@ class StrictParser(FlaskParser):
             UnsupportedMediaType: there is a body, and it is not announced as JSON.
             InvalidJson: it is not JSON, or not the kind that everybody reads alike.
         """
-        body = req.get_data()
+        body = read_body(req)
         if not body:
             return missing
         if not req.is_json:
@@ -51,6 +57,41 @@ class StrictBlueprint(Blueprint):
     """A documented blueprint that parses strictly."""
 
     ARGUMENTS_PARSER = StrictParser()
+
+
+def read_body(req: Request) -> bytes:
+    """Return the body.
+
+    Raises:
+        InvalidJson: it does not come as it was announced.
+        werkzeug.exceptions.RequestEntityTooLarge: it is over `MAX_CONTENT_LENGTH`.
+    """
+    try:
+        body = req.get_data()
+    except HTTPException:
+        raise
+    except Exception as error:
+        # The server's own parser raises what it likes where the chunks of a body are broken.
+        raise InvalidJson from error
+    if req.content_length not in {None, len(body)}:
+        raise InvalidJson  # cut off on its way, and what came may be JSON all the same
+    return body
+
+
+def drain_body(req: Request) -> None:
+    """Read what is left of the body, within reason, so that the connection can carry the next request.
+
+    Gunicorn closes a connection with more than 64 kB unread, after it has promised to keep it: a gateway
+    that uses it again would answer 502 to somebody else.
+    """
+    if not req.environ.get("wsgi.input_terminated"):
+        return  # this server's stream has no end of its own; reading on would wait forever
+    left = MAX_DRAINED_BYTES
+    try:
+        while left > 0 and (piece := req.environ["wsgi.input"].read(min(left, 65_536))):
+            left -= len(piece)
+    except Exception:
+        _log.info("a body ended before its announced end")
 
 
 def parse_json(body: bytes) -> Any:

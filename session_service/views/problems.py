@@ -4,7 +4,7 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, current_app, g, json
+from flask import Flask, Response, g, jsonify
 from flask_smorest import Api
 from marshmallow import INCLUDE, Schema, fields
 from werkzeug.exceptions import HTTPException
@@ -131,7 +131,8 @@ def problem(error: SessionServiceError, status: int | None = None) -> Response:
         "request_id": g.request_id,
         **error.members,
     }
-    response: Response = current_app.response_class(json.dumps(body), status=status, content_type=CONTENT_TYPE)
+    response = jsonify(body)
+    response.status_code, response.content_type = status, CONTENT_TYPE
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     if type(error) in _CHALLENGES:

@@ -1,0 +1,51 @@
+"""Bytes that no client library would send, over raw sockets to a real gunicorn."""
+
+import socket
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.servers import gunicorn
+from tests.support import make_token
+
+HEAD = f"Host: x\r\nAuthorization: Bearer {make_token()}\r\nContent-Type: application/json\r\n"
+
+
+@pytest.fixture
+def address(database_url: str) -> Iterator[tuple[str, int]]:
+    with gunicorn(database_url) as url:
+        parts = urlsplit(url)
+        yield str(parts.hostname), int(parts.port or 0)
+
+
+def exchange(address: tuple[str, int], sent: str) -> bytes:
+    """Send these bytes (Latin-1) and nothing more; return all that comes back."""
+    with socket.create_connection(address, timeout=10) as connection:
+        connection.sendall(sent.encode("latin-1"))
+        connection.shutdown(socket.SHUT_WR)
+        received = b""
+        while piece := connection.recv(65_536):
+            received += piece
+    return received
+
+
+BODIES = {
+    "a chunk size that is no number": "Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
+    "chunks that end early": "Transfer-Encoding: chunked\r\n\r\nff\r\n{}",
+    "no last chunk": "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
+    "a length that is too long": "Content-Length: 900\r\n\r\n{}",
+    "chunks over 16 kB": "Transfer-Encoding: chunked\r\n\r\n5000\r\n" + "x" * 0x5000 + "\r\n0\r\n\r\n",
+    "a negative length": "Content-Length: -1\r\n\r\n{}",
+    "two lengths": "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{} ",
+    "a length and chunks": "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+}
+
+
+def test_bodies_that_lie_about_themselves_are_the_clients_fault(address: tuple[str, int]) -> None:
+    for name, body in BODIES.items():
+        answer = exchange(address, f"POST /sessions/create HTTP/1.1\r\n{HEAD}{body}")
+
+        assert answer.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4")), (name, answer[:200])
+    listed = exchange(address, f"GET /sessions/my-sessions HTTP/1.1\r\n{HEAD}Connection: close\r\n\r\n")
+    assert listed.rstrip().endswith(b"\r\n\r\n[]"), "a refused call must not have signed anybody in"
