@@ -1,5 +1,11 @@
 """The WSGI application that gunicorn serves and `flask --app wsgi` commands use."""
 
-from session_service.app import create_app
+import sys
 
-app = create_app()
+from session_service.app import create_app
+from session_service.config import ConfigError
+
+try:
+    app = create_app()
+except ConfigError as error:
+    sys.exit(str(error))

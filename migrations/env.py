@@ -22,11 +22,19 @@ def refuse_strangers_tables(connection: Connection) -> None:
         )
 
 
+def keep_readers_going(connection: Connection) -> None:
+    """Put an SQLite file into WAL mode, in which a writer does not stop readers; the file remembers it."""
+    if connection.dialect.name == "sqlite":
+        # Outside of any transaction, and only for a file that turned out to be ours.
+        connection.connection.cursor().execute("PRAGMA journal_mode = WAL")
+
+
 def run_migrations() -> None:
     """Run what the command asks for in one transaction, so that a failed migration leaves nothing behind."""
     with db.engine.connect() as connection:
         refuse_strangers_tables(connection)
         connection.rollback()
+        keep_readers_going(connection)
         context.configure(
             connection=connection,
             target_metadata=Base.metadata,

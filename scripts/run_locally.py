@@ -7,18 +7,23 @@ import os
 import secrets
 import subprocess
 import sys
-import time
+from datetime import timedelta
 from pathlib import Path
 
-import jwt
 from gunicorn.app.wsgiapp import WSGIApplication
 from gunicorn.arbiter import Arbiter
 
 ROOT = Path(__file__).resolve().parent.parent
+os.chdir(ROOT)
+sys.path.insert(0, str(ROOT))
+
+from session_service.clock import utcnow  # noqa: E402
+from session_service.config import Settings  # noqa: E402
+from session_service.example_token import example_token  # noqa: E402
+
 SECRET_FILE = ROOT / "instance" / "development-secret"
-ADMIN_ID = 1
-USER_ID = 74
-TOKEN_SECONDS = 12 * 3600
+ADMIN_ID, USER_ID = "1", "74"
+HOURS = 12
 
 
 class LocalServer(WSGIApplication):
@@ -34,38 +39,35 @@ class LocalServer(WSGIApplication):
 
 def main() -> None:
     """Prepare what is missing, bring the tables up to date, and serve."""
-    os.chdir(ROOT)
-    sys.path.insert(0, str(ROOT))
     os.environ.setdefault("JWT_SECRET_KEY", development_secret())
-    subprocess.run([sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"], check=True)
+    os.environ["HOST"] = "127.0.0.1"
+    if subprocess.run([sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"], check=False).returncode:
+        sys.exit("The tables could not be made: see above.")
     LocalServer("%(prog)s").run()
 
 
 def development_secret() -> str:
     """Return this machine's own secret, made at the first call and kept for the next."""
-    SECRET_FILE.parent.mkdir(exist_ok=True)
+    SECRET_FILE.parent.mkdir(mode=0o700, exist_ok=True)
     if not SECRET_FILE.exists():
-        SECRET_FILE.touch(mode=0o600)
-        SECRET_FILE.write_text(secrets.token_urlsafe(48))
+        unfinished = SECRET_FILE.with_suffix(".new")
+        unfinished.touch(mode=0o600)
+        unfinished.write_text(secrets.token_urlsafe(48))
+        unfinished.rename(SECRET_FILE)
     return SECRET_FILE.read_text()
-
-
-def token(claims: dict[str, object]) -> str:
-    """Return an access token with *claims*, as the auth server would issue it."""
-    expiring = {**claims, "exp": int(time.time()) + TOKEN_SECONDS}
-    return jwt.encode(expiring, os.environ["JWT_SECRET_KEY"], algorithm="HS256")
 
 
 def welcome(server: Arbiter) -> str:
     """Return the address, two tokens, and three calls that work as they stand."""
+    settings = Settings.from_environ(os.environ)
     host, port = server.address[0][:2]
-    url = f"http://{host}:{port}"
-    user = token({"id": USER_ID, "email": "ana@example.com"})
-    admin = token({"id": ADMIN_ID, "email": "admin@example.com", "role": "admin"})
+    url, lasts, now = f"http://{host}:{port}", timedelta(hours=HOURS), utcnow()
+    user = example_token(settings, USER_ID, role=None, lasts=lasts, now=now)
+    admin = example_token(settings, ADMIN_ID, role=settings.ADMIN_ROLES[0], lasts=lasts, now=now)
     return f"""
 The session service listens on {url} ({url}/docs shows its API).
 
-A token for user {USER_ID}, good for {TOKEN_SECONDS // 3600} hours:
+A token for user {USER_ID}, good for {HOURS} hours:
 {user}
 
 A token for an admin:

@@ -17,7 +17,6 @@ from session_service.service import SessionService
 from session_service.views import admin, docs, ops, parsing, problems, sessions
 from session_service.views.openapi import describe_api
 
-MAX_BODY_BYTES = 16 * 1024
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
 
@@ -47,7 +46,7 @@ def _configure(app: Flask, settings: Settings) -> None:
     app.config.update(
         SQLALCHEMY_DATABASE_URI=url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(url),
-        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        MAX_CONTENT_LENGTH=parsing.MAX_BODY_BYTES,
         # The keys are in the token verifier; the extension only wants to know that there are some.
         JWT_TOKEN_LOCATION=("headers",),
         API_TITLE="Session Service",
@@ -63,6 +62,7 @@ def _configure(app: Flask, settings: Settings) -> None:
 def _register_views(app: Flask, settings: Settings) -> None:
     app.before_request(_begin)
     app.after_request(_finish)
+    app.after_request(parsing.drain_after)
     problems.init_app(app)
     api = problems.ProblemApi(app)
     describe_api(api, settings)
@@ -91,7 +91,6 @@ def _begin() -> Response | None:
 
 
 def _finish(response: Response) -> Response:
-    parsing.drain_body(request)
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["X-Request-ID"] = g.request_id

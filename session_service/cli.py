@@ -1,23 +1,52 @@
 """Commands for people: `flask --app wsgi …`."""
 
-import click
-import jwt
-from flask import Flask, current_app
-from flask.cli import with_appcontext
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from functools import wraps
+from typing import Any, cast
 
-from session_service.clock import utcnow
+import click
+from flask import Flask, current_app
+from flask.cli import AppGroup, with_appcontext
+
+from session_service.clock import as_text, utcnow
 from session_service.config import Settings
-from session_service.tokens import parse_user_id
+from session_service.errors import SessionServiceError
+from session_service.example_token import example_token
+from session_service.identifiers import parse_user_id
+from session_service.purge import Purged, purge, would_purge
+from session_service.records import Principal, SessionView
+from session_service.service import SessionService
+
+OPERATOR = Principal(service="cli")
+"""Who ended it, where somebody typed a command."""
+
+sessions = AppGroup("sessions", help="Look at sessions, end them, and purge what is past retention.")
 
 
 def register_commands(app: Flask) -> None:
     """Add this service's commands to the `flask` command."""
     app.cli.add_command(token)
+    app.cli.add_command(sessions)
+
+
+def says_what_went_wrong(command: Callable[..., None]) -> Callable[..., None]:
+    """Make a command end with the words of an error of ours, and not with its stack."""
+
+    @wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except SessionServiceError as error:
+            raise click.ClickException(str(error)) from error
+
+    return wrapper
 
 
 @click.command("token")
 @click.argument("user_id")
-@click.option("--role", help="Add this role, in the claim `role`.")
+@click.option("--role", help="Add this role.")
 @click.option("--minutes", default=30, show_default=True, type=click.IntRange(1, 525_600), help="How long it lasts.")
 @with_appcontext
 def token(user_id: str, role: str | None, minutes: int) -> None:
@@ -25,15 +54,87 @@ def token(user_id: str, role: str | None, minutes: int) -> None:
 
     It needs the shared secret, so it works only where this service has one.
     """
-    settings: Settings = current_app.extensions["settings"]
-    if settings.JWT_SECRET_KEY is None:
-        raise click.ClickException("only the auth server can issue tokens here: this service has no JWT_SECRET_KEY")
-    if parse_user_id(user_id, settings.USER_ID_TYPE) is None:
+    try:
+        click.echo(
+            example_token(_settings(), _user_id(user_id), role=role, lasts=timedelta(minutes=minutes), now=utcnow())
+        )
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@sessions.command("list")
+@click.argument("user_id")
+@click.option("--all", "include_inactive", is_flag=True, help="Add the newest 100 ended sessions.")
+@says_what_went_wrong
+def list_sessions(user_id: str, include_inactive: bool) -> None:
+    """List USER_ID's sessions, the last active first."""
+    listed = _service().get_user_sessions(
+        _user_id(user_id), by=OPERATOR, now=utcnow(), include_inactive=include_inactive
+    )
+    for session in listed:
+        click.echo(_line(session))
+    if not listed:
+        click.echo("no sessions", err=True)
+
+
+@sessions.command("end")
+@click.option("--user", "user_id", help="End all sessions of this user.")
+@click.option("--session", "session_id", type=click.IntRange(1, 2**63 - 1), help="End this one session.")
+@says_what_went_wrong
+def end_sessions(user_id: str | None, session_id: int | None) -> None:
+    """End all sessions of one user, or one session; what has ended already stays as it is."""
+    if (user_id is None) == (session_id is None):
+        raise click.UsageError("say either --user or --session")
+    if session_id is not None:
+        _service().delete_session(session_id, by=OPERATOR, now=utcnow())
+        click.echo(f"session {session_id} has ended")
+    else:
+        closed = _service().delete_user_sessions(_user_id(user_id or ""), by=OPERATOR, now=utcnow())
+        click.echo(f"sessions ended: {closed}")
+
+
+@sessions.command("purge")
+@click.option("--dry-run", is_flag=True, help="Only say what there is to do.")
+@click.option("--batch", default=1_000, show_default=True, type=click.IntRange(1, 10_000), help="Rows a transaction.")
+@says_what_went_wrong
+def purge_sessions(dry_run: bool, batch: int) -> None:
+    """Record sessions that ran out, remove those past retention, and forget expired tokens.
+
+    It works in short transactions beside live traffic, may be killed at any point, and run twice at once.
+    """
+    settings, now, done = _settings(), utcnow(), Purged()
+    if dry_run:
+        click.echo("would have " + _summary(would_purge(settings, now=now, batch=batch)))
+        return
+    for done in purge(settings, now=now, batch=batch):
+        if sys.stdout.isatty():
+            click.echo("\r" + _summary(done), nl=False)
+    start = "\r" if sys.stdout.isatty() else ""
+    click.echo(f"{start}{_summary(done)}; longest transaction {done.longest_seconds * 1_000:.0f} ms")
+
+
+def _summary(done: Purged) -> str:
+    return f"recorded {done.recorded} ends, removed {done.removed} sessions, forgotten {done.forgotten} tokens"
+
+
+def _line(session: SessionView) -> str:
+    ended_at = session["ended_at"]
+    state = "active" if ended_at is None else f"{session['end_reason']} {as_text(ended_at)}"
+    by = f" by {session['ended_by']}" if session.get("ended_by") else ""
+    times = f"created {as_text(session['created_at'])}, last active {as_text(session['last_activity'])}"
+    return f"{session['id']}  {session['device_name']}  {session['ip_address']}  {times}  {state}{by}"
+
+
+def _user_id(text: str) -> str:
+    user_id = parse_user_id(text, _settings().USER_ID_TYPE)
+    if user_id is None:
         raise click.BadParameter("no user can have this id", param_hint="USER_ID")
-    claims: dict[str, object] = {
-        "id": int(user_id) if settings.USER_ID_TYPE == "integer" else user_id,
-        "email": f"user{user_id}@example.com",
-        "exp": int(utcnow().timestamp()) + minutes * 60,
-        **({"role": role} if role else {}),
-    }
-    click.echo(jwt.encode(claims, settings.JWT_SECRET_KEY, algorithm="HS256"))
+    return user_id
+
+
+def _settings() -> Settings:
+    return cast(Settings, current_app.extensions["settings"])
+
+
+def _service() -> SessionService:
+    return cast(SessionService, current_app.extensions["session_service"])

@@ -5,20 +5,24 @@ a secret that was pasted into the wrong variable must not end up in a log.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from typing import Any, get_args, get_type_hints
 from urllib.parse import urlsplit
 
+from session_service.database import database_problem
+from session_service.environment import parser_of
+from session_service.identifiers import is_short_text, parse_user_id
 from session_service.keys import KeyProblem, public_key_algorithms
 from session_service.records import LimitPolicy, UserIdType
 
 MIN_SECRET_BYTES = 32
 """What RFC 7518 section 3.2 asks of an HS256 key."""
 
+MAX_PORT = 65_535
 _CENTURY = 100 * 366 * 86_400
-_ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
+_ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9.-]+(?::([0-9]{1,5}))?")
 """No IPv6 literals: flask-cors would take their brackets for a pattern."""
 
 _NOT_YET = ("JWT_JWKS_URL", "AUTH_SERVER_USERINFO_URL")
@@ -110,6 +114,9 @@ class Settings:
     MAX_SIGN_INS_PER_MINUTE: int = _number(10, 0, 100_000)
     """Most sessions one user may create within 60 seconds; 0 turns the rule off."""
 
+    RETENTION_DAYS: int = _number(90, 0, 36_500)
+    """How long ended sessions are kept before the purge removes them."""
+
     def __post_init__(self) -> None:
         problems = list(_problems(self))
         if problems:
@@ -144,7 +151,7 @@ class Settings:
             text = environ.get(setting.name, "").strip()
             if text:
                 try:
-                    values[setting.name] = _parser_of(hints[setting.name])(text)
+                    values[setting.name] = parser_of(hints[setting.name])(text)
                 except ValueError as error:
                     problems.append(f"{setting.name} {error}")
         try:
@@ -154,37 +161,6 @@ class Settings:
         if problems:
             raise ConfigError(problems)
         return settings
-
-
-def _parser_of(hint: object) -> Callable[[str], object]:
-    if hint is int:
-        return _parse_integer
-    if hint is bool:
-        return _parse_boolean
-    if hint == tuple[str, ...]:
-        return lambda text: tuple(part.strip() for part in text.split(",") if part.strip())
-    if hint == Mapping[str, str]:
-        return _parse_credentials
-    return str
-
-
-def _parse_integer(text: str) -> int:
-    if not re.fullmatch(r"-?[0-9]{1,18}", text):
-        raise ValueError("must be a whole number")
-    return int(text)
-
-
-def _parse_boolean(text: str) -> bool:
-    if text.lower() not in {"true", "false", "1", "0"}:
-        raise ValueError("must be true or false")
-    return text.lower() in {"true", "1"}
-
-
-def _parse_credentials(text: str) -> dict[str, str]:
-    pairs = [part.strip().partition(":") for part in text.split(",") if part.strip()]
-    if not all(name and secret for name, _, secret in pairs) or len({name for name, _, _ in pairs}) < len(pairs):
-        raise ValueError("must read name:secret,name:secret, with each name once")
-    return {name: secret for name, _, secret in pairs}
 
 
 def _problems(settings: Settings) -> Iterator[str]:
@@ -197,16 +173,22 @@ def _problems(settings: Settings) -> Iterator[str]:
     for name, choices in (("USER_ID_TYPE", UserIdType), ("SESSION_LIMIT_POLICY", LimitPolicy)):
         if getattr(settings, name) not in get_args(choices):
             yield f"{name} must be one of {', '.join(get_args(choices))}"
-    if not settings.JWT_USER_ID_CLAIM:
-        yield "JWT_USER_ID_CLAIM must name at least one claim"
-    if not all(_ORIGIN.fullmatch(origin) for origin in settings.CORS_ALLOWED_ORIGINS):
+    for name in ("JWT_USER_ID_CLAIM", "ADMIN_ROLES"):
+        if not getattr(settings, name):
+            yield f"{name} must name at least one"
+    origins = [_ORIGIN.fullmatch(origin) for origin in settings.CORS_ALLOWED_ORIGINS]
+    if not all(origin and int(origin[1] or 0) <= MAX_PORT for origin in origins):
         yield "CORS_ALLOWED_ORIGINS must hold origins such as https://app.example.com (no path), or *"
     if any(len(secret) < 16 for secret in settings.SERVICE_CREDENTIALS.values()):
         yield "SERVICE_CREDENTIALS must have secrets of at least 16 characters"
-    url = settings.AUTH_SERVER_USER_URL
-    if url is not None and (not re.match(r"https?://[^/]", url) or "{user_id}" not in url):
-        yield "AUTH_SERVER_USER_URL must be an http(s) address with {user_id} in it"
-    yield from _database_problems(settings.DATABASE_URL)
+    if not all(is_short_text(name) for name in settings.SERVICE_CREDENTIALS):
+        yield "SERVICE_CREDENTIALS must have names of at most 255 characters"
+    yield from _directory_problems(settings.AUTH_SERVER_USER_URL)
+    if any(parse_user_id(one, settings.USER_ID_TYPE) is None for one in settings.ADMIN_USER_IDS):
+        yield f"ADMIN_USER_IDS must hold ids of USER_ID_TYPE {settings.USER_ID_TYPE}"
+    problem = database_problem(settings.DATABASE_URL)
+    if problem:
+        yield f"DATABASE_URL {problem}"
 
 
 def _key_problems(settings: Settings) -> Iterator[str]:
@@ -227,9 +209,11 @@ def _key_problems(settings: Settings) -> Iterator[str]:
             yield f"JWT_PUBLIC_KEY {problem}"
 
 
-def _database_problems(url: str) -> Iterator[str]:
-    scheme = urlsplit(url).scheme.partition("+")[0]
-    if scheme not in {"postgresql", "postgres", "sqlite"}:
-        yield "DATABASE_URL must begin with postgresql://, postgres:// or sqlite:///"
-    elif scheme == "sqlite" and (not url.startswith("sqlite:///") or ":memory:" in url or url == "sqlite:///"):
-        yield "DATABASE_URL must name a file: workers cannot share an SQLite database in memory"
+def _directory_problems(url: str | None) -> Iterator[str]:
+    try:
+        parsed = urlsplit(url or "http://unset/{user_id}")
+        is_usable = parsed.scheme in {"http", "https"} and bool(parsed.hostname) and parsed.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable or (url and ("{user_id}" not in url or not url.isascii() or " " in url)):
+        yield "AUTH_SERVER_USER_URL must be an http(s) address with {user_id} in it"

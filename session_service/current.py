@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from session_service import devices, policy, store
 from session_service.clock import as_text
 from session_service.config import Settings
-from session_service.errors import SessionEnded
+from session_service.errors import DatabaseUnavailable, SessionEnded
 from session_service.records import Client, EndReason, StoredSession, Token
 from session_service.transaction import transaction
 
@@ -65,12 +65,18 @@ def current_session(
 
 
 def note_activity(session: StoredSession, settings: Settings, now: datetime) -> StoredSession:
-    """Write that *session* was used, unless that was written lately; what ended in the meantime stays as it is."""
+    """Write that *session* was used, unless that was written lately; what has ended stays as it is.
+
+    Activity may be written late or be lost: a caller who only reads does not wait for somebody else's lock twice.
+    """
     interval = settings.activity_interval
-    if not policy.activity_due(session, now, interval):
+    if not (policy.is_active(session, now, settings.idle) and policy.activity_due(session, now, interval)):
         return session
-    with transaction(writes=True):
-        moved = store.mark_activity(session.id, now=now, idle=settings.idle, interval=interval)
+    try:
+        with transaction(writes=True):
+            moved = store.mark_activity(session.id, now=now, idle=settings.idle, interval=interval)
+    except DatabaseUnavailable:
+        return session
     return session._replace(last_activity=now) if moved else session
 
 

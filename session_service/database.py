@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError
 
 WRITES = "session_service_writes"
 """Execution option of a transaction that will write: SQLite must take its lock at once."""
@@ -18,20 +19,39 @@ WAIT_SECONDS = 2
 
 def database_url(url: str) -> str:
     """Return *url* as SQLAlchemy wants it: `postgres://` and `postgresql://` both mean psycopg 3."""
-    scheme, rest = url.split("://", 1)
-    return f"postgresql+psycopg://{rest}" if scheme in {"postgres", "postgresql"} else url
+    scheme, separator, rest = url.partition("://")
+    return f"postgresql+psycopg://{rest}" if scheme in {"postgres", "postgresql"} and separator else url
+
+
+def database_problem(url: str) -> str | None:
+    """Return what is wrong with *url*, in words that hold nothing of it, or None."""
+    try:
+        parsed = make_url(database_url(url))
+    except (ArgumentError, ValueError):
+        return "must be a database URL, with special characters of a password percent-encoded"
+    if parsed.drivername == "postgresql+psycopg":
+        return None
+    if parsed.drivername != "sqlite":
+        return "must begin with postgresql://, postgres:// or sqlite:///"
+    if parsed.host or parsed.query or not parsed.database or parsed.database.startswith((":memory:", "file:")):
+        return "must name a file, as sqlite:///path: workers cannot share an SQLite database in memory"
+    return None
 
 
 def engine_options(url: str) -> dict[str, Any]:
     """Return what `create_engine` needs so that every wait for the database at *url* is bounded."""
-    if make_url(url).get_backend_name() == "sqlite":
+    given = make_url(url)
+    if given.get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": WAIT_SECONDS}, "pool_timeout": WAIT_SECONDS}
     wait = WAIT_SECONDS * 1_000
+    ours = f"-c statement_timeout={wait} -c lock_timeout={wait} -c timezone=UTC"
     return {
         "connect_args": {
             "connect_timeout": CONNECT_SECONDS,
             "tcp_user_timeout": wait,
-            "options": f"-c statement_timeout={wait} -c lock_timeout={wait} -c timezone=UTC",
+            **given.query,
+            # The URL may name a schema here (`?options=-csearch_path%3D…`).
+            "options": f"{given.query.get('options', '')} {ours}".strip(),
         },
         "pool_timeout": WAIT_SECONDS,
         "pool_pre_ping": True,
@@ -50,7 +70,6 @@ def _prepare_sqlite_connection(connection: DBAPIConnection, _record: object) -> 
     # The driver's own idea of when a transaction begins would end ours at the first DDL statement.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()

@@ -11,6 +11,11 @@ from session_service.records import Principal
 _TIMEOUT = urllib3.Timeout(total=2)
 
 
+def _path_segment(text: str) -> str:
+    """Return *text* as one segment of a path, dots too: `..` would lead elsewhere, with the caller's token."""
+    return quote(text, safe="").replace(".", "%2E")
+
+
 class UserDirectory:
     """The auth server's users; without `AUTH_SERVER_USER_URL` every id may be a user."""
 
@@ -27,7 +32,7 @@ class UserDirectory:
         """
         if self._url is None or by.bearer is None:
             return
-        status = self._status(self._url.replace("{user_id}", quote(user_id, safe="")), by.bearer)
+        status = self._status(self._url.replace("{user_id}", _path_segment(user_id)), by.bearer)
         if status == 404:
             raise UserNotFound
         if not 200 <= status < 300:

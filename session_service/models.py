@@ -18,6 +18,9 @@ VERSION_TABLE = "session_service_version"
 """Where the migrations note how far they are; not Alembic's default name, which another service may use."""
 
 
+OPEN, ENDED = text("ended_at IS NULL"), text("ended_at IS NOT NULL")
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """An instant, timezone-aware in Python on both databases; SQLite has no type for it and stores UTC."""
 
@@ -43,12 +46,8 @@ class UserSession(Base):
     __tablename__ = "sessions"
     __table_args__ = (
         # No index holds last_activity, so that writing it stays a heap-only update on PostgreSQL.
-        Index(
-            "ix_sessions_active",
-            "user_id",
-            postgresql_where=text("ended_at IS NULL"),
-            sqlite_where=text("ended_at IS NULL"),
-        ),
+        Index("ix_sessions_open", "user_id", "id", postgresql_where=OPEN, sqlite_where=OPEN),
+        Index("ix_sessions_ended", "ended_at", postgresql_where=ENDED, sqlite_where=ENDED),
         Index(None, "user_id", "id"),
         {"sqlite_autoincrement": True, "postgresql_with": {"fillfactor": 85}},
     )
@@ -89,7 +88,7 @@ class SessionToken(Base):
     """Which session a token was seen with; several sessions share a key where tokens are byte-identical."""
 
     __tablename__ = "session_tokens"
-    __table_args__ = (Index(None, "session_id"),)
+    __table_args__ = (Index(None, "session_id"), Index(None, "expires_at"))
 
     token_key: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
     """SHA-256, never the token."""

@@ -4,35 +4,46 @@ No Flask, no database, no clock: whatever is decided about a session is decided 
 databases. `store` repeats only `is_active`, as the WHERE clause that guards every write.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from session_service.records import EndReason, LimitPolicy, Newcomer, StoredSession
+from session_service.records import EndReason, LimitPolicy, Newcomer, OpenSession, StoredSession
 
 THROWN_OUT: frozenset[EndReason] = frozenset({"revoked", "admin", "limit"})
 """Somebody else ended it: the token that was used there may not open a new session by itself."""
 
+Times = StoredSession | OpenSession
+"""Whatever has `last_activity` and `expires_at`."""
+
 SIGN_IN_WINDOW = timedelta(seconds=60)
 
 
-def idle_expires_at(session: StoredSession, idle: timedelta | None) -> datetime | None:
+def idle_expires_at(session: Times, idle: timedelta | None) -> datetime | None:
     """Return when *session* ends for want of activity; None where the idle timeout is off."""
     return None if idle is None else session.last_activity + idle
 
 
-def end_of(session: StoredSession, now: datetime, idle: timedelta | None) -> tuple[datetime, EndReason] | None:
-    """Return when and why *session* ended, or None while it is active.
+def ran_out(session: Times, now: datetime, idle: timedelta | None) -> tuple[datetime, EndReason] | None:
+    """Return when and why a time limit ended *session*, or None if none has; the earlier of the two counts.
 
-    A time limit ends it at the instant that it passes, recorded or not; the earlier of the two counts.
-    Both boundaries are exclusive, as for a token's ``exp`` (RFC 7519 section 4.1.4).
+    A limit ends it at the instant that it passes. Both boundaries are exclusive, as for a token's ``exp``
+    (RFC 7519 section 4.1.4).
     """
-    if session.ended_at is not None and session.end_reason is not None:
-        return session.ended_at, session.end_reason
     limits: list[tuple[datetime, EndReason]] = [(session.expires_at, "expired")]
     idle_at = idle_expires_at(session, idle)
     if idle_at is not None:
         limits.append((idle_at, "idle"))
     return min((limit for limit in limits if limit[0] <= now), default=None)
+
+
+def end_of(session: StoredSession, now: datetime, idle: timedelta | None) -> tuple[datetime, EndReason] | None:
+    """Return when and why *session* ended, or None while it is active.
+
+    What ran out has ended, whether or not that is on record; what is on record stays, whatever has passed since.
+    """
+    if session.ended_at is not None and session.end_reason is not None:
+        return session.ended_at, session.end_reason
+    return ran_out(session, now, idle)
 
 
 def is_active(session: StoredSession, now: datetime, idle: timedelta | None) -> bool:
@@ -95,9 +106,12 @@ def sign_in_wait(recent: Sequence[datetime], limit: int, now: datetime) -> int:
     return max(1, -((now - leaves_at) // timedelta(seconds=1)))
 
 
-def may_sign_in_again(ends: Collection[EndReason | None]) -> bool:
-    """Return whether a token that stands for sessions with these *ends* (None: active) may open a new one.
+def may_sign_in_again(sessions: Sequence[StoredSession], now: datetime, idle: timedelta | None) -> bool:
+    """Return whether a token that stands for these *sessions* may open a new one.
 
-    Whoever was thrown out needs a new token; an active session shows that the token was not meant.
+    Whoever was thrown out needs a new token; an active session, or one that ended in another way, shows that this
+    token was not meant. A session that gave way to another one of the same token says nothing of its own.
     """
-    return not ends or any(end not in THROWN_OUT for end in ends)
+    ids = {session.id for session in sessions}
+    ends = [end_of(one, now, idle) for one in sessions if one.end_reason != "replaced" or one.successor_id not in ids]
+    return not ends or any(end is None or end[1] not in THROWN_OUT for end in ends)

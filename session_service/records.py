@@ -60,6 +60,7 @@ class End:
     by: str
     """`Principal.name` of who ended it."""
     at: datetime
+    """What the row gets, unless the session was in use later than that by another clock."""
     successor_id: int | None = None
 
 
@@ -96,6 +97,15 @@ class StoredSession(NamedTuple):
     end_reason: EndReason | None
     ended_by: str | None
     successor_id: int | None
+
+
+class OpenSession(NamedTuple):
+    """What the purge needs of a session whose end is not on record."""
+
+    user_id: str
+    id: int
+    last_activity: datetime
+    expires_at: datetime
 
 
 class SessionView(TypedDict):

@@ -58,10 +58,8 @@ class SessionService:
             store.add_owner(token.user_id)
             store.lock_owner(token.user_id)
             self._refuse_thrown_out(token, now)
-            self._refuse_flood(token.user_id, now)
+            now = self._refuse_flood(token.user_id, now)
             active = store.list_active(token.user_id, now, self.settings.idle)
-            replaced = [session for session in active if policy.is_same_device(session, newcomer)]
-            evicted = self.enforce_max_sessions([one for one in active if one not in replaced], newcomer)
             created = store.insert_session(
                 user_id=token.user_id,
                 sid=token.sid,
@@ -70,14 +68,16 @@ class SessionService:
                 expires_at=now + self.settings.lifetime,
                 **columns,
             )
-            self._make_way(replaced, End("replaced", by.name, now, created.id))
-            evicted = self._make_way(evicted, End("limit", by.name, now, created.id))
+            replaced = [one for one in active if policy.is_same_device(one, newcomer)]
+            self._end(replaced, End("replaced", by.name, now, created.id))
+            others = [one for one in active if one not in replaced]
+            evicted = self.enforce_max_sessions(others, newcomer, End("limit", by.name, now, created.id))
             store.remember_token(token, created.id)
         view = self._view(created, now, by=by, current_id=created.id)
-        return {**view, "evicted": [self._view(session, now, by=by) for session in evicted]}
+        return {**view, "evicted": [self._view(one, now, by=by) for one in evicted]}
 
-    def enforce_max_sessions(self, active: list[StoredSession], newcomer: Newcomer) -> list[StoredSession]:
-        """Return which of *active* must end so that *newcomer* fits; to be called with the owner locked.
+    def enforce_max_sessions(self, active: list[StoredSession], newcomer: Newcomer, end: End) -> list[StoredSession]:
+        """End whoever of *active* must give way to *newcomer*, and return them; to be called with the owner locked.
 
         Raises:
             SessionLimitReached: somebody would have to, and the policy is `reject`.
@@ -86,7 +86,7 @@ class SessionService:
         evicted = policy.whom_to_evict(active, newcomer, limit, limit_policy)
         if evicted and limit_policy == "reject":
             raise SessionLimitReached
-        return evicted
+        return self._end(evicted, end)
 
     def get_user_sessions(
         self,
@@ -112,8 +112,8 @@ class SessionService:
             is_known = bool(found) or user_id == by.user_id or store.has_any(user_id)
         if not is_known:
             self._directory.require_user(user_id, by)
-        newest_first = sorted(found.values(), key=lambda one: (one.last_activity, one.id), reverse=True)
-        return [self._view(session, now, by=by, current_id=current_id) for session in newest_first]
+        last_active_first = sorted(found.values(), key=lambda one: (one.last_activity, one.id), reverse=True)
+        return [self._view(session, now, by=by, current_id=current_id) for session in last_active_first]
 
     def get_session(
         self, session_id: int, *, by: Principal, now: datetime, current_id: int | None = None
@@ -172,13 +172,14 @@ class SessionService:
         """
         if exclude_current and current_id is None:
             raise CurrentSessionUnknown
-        idle, others = self.settings.idle, End(_reason(by, user_id, is_current=False), by.name, now)
+        is_own = by.user_id == user_id
+        idle, others = self.settings.idle, End("revoked" if is_own else "admin", by.name, now)
         with transaction(writes=True):
             store.lock_owner(user_id)
-            ended = store.mark_all_ended(user_id, others, idle, except_id=current_id)
-            if current_id is None or exclude_current:
-                return len(ended)
-            return len(ended) + store.mark_ended(current_id, End("logout", by.name, now), idle)
+            closed = store.mark_all_ended(user_id, others, idle, except_id=current_id if is_own else None)
+            if is_own and current_id is not None and not exclude_current:
+                closed += store.mark_ended(current_id, End("logout", by.name, now), idle) is not None
+        return closed
 
     def update_session_activity(self, session: StoredSession | None, *, by: Principal, now: datetime) -> SessionView:
         """Write the current session's activity at once, and return the session.
@@ -197,27 +198,30 @@ class SessionService:
 
     def _refuse_thrown_out(self, token: Token, now: datetime) -> None:
         sessions = current.sessions_of(token)
-        ends = [policy.end_of(session, now, self.settings.idle) for session in sessions]
-        if not policy.may_sign_in_again([end and end[1] for end in ends]):
+        if not policy.may_sign_in_again(sessions, now, self.settings.idle):
             current.refuse_ended(sessions[0], self.settings, now)
 
-    def _refuse_flood(self, user_id: str, now: datetime) -> None:
+    def _refuse_flood(self, user_id: str, now: datetime) -> datetime:
+        """Refuse a sign-in too many; return *now*, or the newest session's creation if that is later.
+
+        Whoever waited for the lock has an older clock than those who had it, and ids give the order of creation.
+        """
         limit = self.settings.MAX_SIGN_INS_PER_MINUTE
-        wait = policy.sign_in_wait(store.list_created_at(user_id, limit), limit, now)
+        recent = store.list_created_at(user_id, max(limit, 1))
+        now = max([now, *recent[:1]])
+        wait = policy.sign_in_wait(recent, limit, now)
         if wait:
             raise SignInRateExceeded(retry_after=wait)
+        return now
 
-    def _make_way(self, sessions: list[StoredSession], end: End) -> list[StoredSession]:
-        """End *sessions* in favour of their successor; return those that this call ended, as they are now."""
-        return [
-            one._replace(ended_at=end.at, end_reason=end.reason, ended_by=end.by, successor_id=end.successor_id)
-            for one in sessions
-            if store.mark_ended(one.id, end, self.settings.idle)
-        ]
+    def _end(self, sessions: list[StoredSession], end: End) -> list[StoredSession]:
+        """End *sessions*; return those that this call ended, as they are now."""
+        ended = [store.mark_ended(one.id, end, self.settings.idle) for one in sessions]
+        return [one for one in ended if one]
 
     def _visible(self, session_id: int, by: Principal) -> StoredSession:
         session = store.get(session_id)
-        if session is None or not (by.is_admin or by.user_id == session.user_id):
+        if session is None or not (by.is_admin or by.service or by.user_id == session.user_id):
             raise SessionNotFound
         return session
 

@@ -6,7 +6,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate
 
 from session_service.clock import as_text
-from session_service.tokens import MAX_TEXT_LENGTH, is_storable
+from session_service.identifiers import MAX_TEXT_LENGTH, is_storable
 
 DEVICE_TYPES = ("web", "mobile", "tablet", "bot", "unknown")
 END_REASONS = ("logout", "revoked", "admin", "limit", "replaced", "idle", "expired")
@@ -103,11 +103,6 @@ class SessionResponse(Schema):
     end_reason = fields.String(
         required=True, allow_none=True, validate=validate.OneOf(END_REASONS), metadata={"example": "logout"}
     )
-
-
-class AdminSessionResponse(SessionResponse):
-    """A session as an admin or a service sees it."""
-
     ended_by = fields.String(
         allow_none=True,
         metadata={

@@ -1,6 +1,6 @@
 """All SQL, as functions, to be called within a `transaction`. Nothing here decides, and nothing commits.
 
-``get_*`` gives a row or None, ``list_*`` a list in a stated order, ``mark_*`` whether it changed anything.
+``get_*`` gives a row or None, ``list_*`` a list in a stated order, ``mark_*`` what it changed.
 Statements are prebuilt Core: building one costs as much as running it.
 """
 
@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from sqlalchemy import (
-    BindParameter,
     Row,
     String,
     Table,
     and_,
     bindparam,
+    case,
     column,
     func,
     insert,
@@ -50,8 +50,11 @@ _active = and_(
 )
 """`policy.is_active` as a WHERE clause: every read of live sessions, and every write to one, goes through it."""
 
-_end: dict[str, BindParameter[Any]] = {
-    name: bindparam(f"new_{name}") for name in ("ended_at", "end_reason", "ended_by", "successor_id")
+_now = bindparam("now", type_=_sessions.c.ended_at.type)
+_end: dict[str, Any] = {
+    # Another machine's clock, or the wait for a lock: nothing ends before it was last used.
+    "ended_at": case((_sessions.c.last_activity > _now, _sessions.c.last_activity), else_=_now),
+    **{name: bindparam(f"new_{name}") for name in ("end_reason", "ended_by", "successor_id")},
 }
 
 _GET = select(*_columns).where(_of_id)
@@ -77,7 +80,7 @@ _GET_BY_SID = (
 )
 _LOCK_OWNER = select(_owners.c.user_id).where(_owners.c.user_id == bindparam("of_user")).with_for_update()
 _INSERT = insert(_sessions).returning(*_columns)
-_MARK_ENDED = update(_sessions).where(_of_id, _active).values(_end).returning(_sessions.c.id)
+_MARK_ENDED = update(_sessions).where(_of_id, _active).values(_end).returning(*_columns)
 _MARK_ALL_ENDED = (
     update(_sessions)
     .where(_of_user, _active, _sessions.c.id != bindparam("except_id"))
@@ -157,16 +160,16 @@ def remember_token(token: Token, session_id: int) -> None:
     _insert_once(_tokens, {"token_key": token.key, "session_id": session_id, "expires_at": token.expires_at})
 
 
-def mark_ended(session_id: int, end: End, idle: timedelta | None) -> bool:
-    """End a session that is active at `end.at`; return whether this call did it."""
+def mark_ended(session_id: int, end: End, idle: timedelta | None) -> StoredSession | None:
+    """End a session that is active at `end.at`; return it as it is now, or None if this call did not end it."""
     values = {"of_id": session_id, **_end_values(end), **_moment(end.at, idle)}
-    return db.session.execute(_MARK_ENDED, values).first() is not None
+    return _one(db.session.execute(_MARK_ENDED, values).first())
 
 
-def mark_all_ended(user_id: str, end: End, idle: timedelta | None, *, except_id: int | None = None) -> list[int]:
-    """End the user's sessions that are active at `end.at`, all but *except_id*; return the ids that this call ended."""
+def mark_all_ended(user_id: str, end: End, idle: timedelta | None, *, except_id: int | None = None) -> int:
+    """End the user's sessions that are active at `end.at`, all but *except_id*; return how many this call ended."""
     values = {"of_user": user_id, "except_id": except_id or 0, **_end_values(end), **_moment(end.at, idle)}
-    return list(db.session.execute(_MARK_ALL_ENDED, values).scalars())
+    return len(db.session.execute(_MARK_ALL_ENDED, values).all())
 
 
 def mark_activity(session_id: int, *, now: datetime, idle: timedelta | None, interval: timedelta) -> bool:
@@ -197,12 +200,7 @@ def _moment(now: datetime, idle: timedelta | None) -> dict[str, datetime]:
 
 
 def _end_values(end: End) -> dict[str, object]:
-    return {
-        "new_ended_at": end.at,
-        "new_end_reason": end.reason,
-        "new_ended_by": end.by,
-        "new_successor_id": end.successor_id,
-    }
+    return {"new_end_reason": end.reason, "new_ended_by": end.by, "new_successor_id": end.successor_id}
 
 
 def _one(row: Row[Any] | None) -> StoredSession | None:

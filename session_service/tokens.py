@@ -18,12 +18,11 @@ from flask_jwt_extended import JWTManager
 
 from session_service.clock import utcnow
 from session_service.config import Settings
+from session_service.identifiers import is_short_text, parse_user_id
 from session_service.keys import HMAC_ALGORITHMS, normalised_pem, public_key_algorithms
 from session_service.records import Token, UserIdType
 
 MAX_TOKEN_LENGTH = 4096
-MAX_TEXT_LENGTH = 255
-MAX_USER_ID = 2**63 - 1
 NOT_BEFORE_LEEWAY = timedelta(seconds=30)
 
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
@@ -32,7 +31,6 @@ _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _LAST_INSTANT = datetime.max.replace(tzinfo=UTC)
 _LAST_TIMESTAMP = int(_LAST_INSTANT.timestamp())
 _KIND_CLAIMS = ("type", "token_type", "token_use")
-_USER_ID = re.compile(r"[1-9][0-9]{0,18}")
 
 
 @dataclass(frozen=True)
@@ -167,27 +165,9 @@ def _user_id(claims: Mapping[str, Any], names: tuple[str, ...], kind: UserIdType
     return user_id
 
 
-def parse_user_id(value: object, kind: UserIdType) -> str | None:
-    """Return *value* as a user's id in canonical form, or None if it is none.
-
-    `integer`: the decimal text of a number from 1 to 2^63-1, in ASCII digits and without leading zeros.
-    `string`: any text of 1 to 255 characters that a database can hold.
-    """
-    if not isinstance(value, str):
-        return None
-    if kind == "integer":
-        return value if _USER_ID.fullmatch(value) and int(value) <= MAX_USER_ID else None
-    return value if is_storable(value) and value else None
-
-
-def is_storable(text: str) -> bool:
-    """Return whether both databases can hold *text*: at most 255 characters, no NUL, no lone surrogate."""
-    return len(text) <= MAX_TEXT_LENGTH and "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
-
-
 def _text(claims: Mapping[str, Any], name: str) -> str | None:
     value = claims.get(name)
-    if value is not None and not (isinstance(value, str) and value and is_storable(value)):
+    if value is not None and not (isinstance(value, str) and is_short_text(value)):
         raise jwt.InvalidTokenError(f"{name} must be a text")
     return value
 

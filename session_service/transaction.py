@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from session_service.database import WRITES
 from session_service.errors import DatabaseUnavailable
 from session_service.extensions import db
+
+TABLES_MISSING = {"42P01", "42703"}
+"""PostgreSQL's undefined_table and undefined_column: the migrations have not run. SQLite's is an OperationalError."""
 
 
 @contextmanager
@@ -28,6 +31,11 @@ def transaction(*, writes: bool = False) -> Iterator[None]:
     except (OperationalError, InterfaceError, InternalError, PoolTimeoutError) as error:
         db.session.rollback()
         raise DatabaseUnavailable(retry_after=1) from error
+    except ProgrammingError as error:
+        db.session.rollback()
+        if getattr(error.orig, "sqlstate", None) in TABLES_MISSING:
+            raise DatabaseUnavailable(retry_after=1) from error
+        raise
     except BaseException:
         db.session.rollback()
         raise

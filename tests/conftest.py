@@ -24,7 +24,7 @@ from flask_migrate import upgrade  # noqa: E402
 from session_service.app import create_app  # noqa: E402
 from session_service.extensions import Base, db  # noqa: E402
 from session_service.service import SessionService  # noqa: E402
-from tests.support import SignIn, settings, sign_in_with  # noqa: E402
+from tests.support import MEASURED, SignIn, settings, sign_in_with  # noqa: E402
 
 NOT_RUN: dict[str, str] = {}
 """What could not run here, with the command that installs what is missing."""
@@ -41,8 +41,17 @@ def require_tool(name: str) -> str:
     return path
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let somebody with time run the model for longer."""
+    parser.addoption("--model-examples", type=int, default=50, help="sequences of up to 50 steps, of test_model.py")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Name what did not run; nothing is skipped silently."""
+    """Show what was measured, and name what did not run; nothing is skipped silently."""
+    if MEASURED:
+        terminalreporter.section("measured")
+        for line in MEASURED:
+            terminalreporter.line(line)
     if NOT_RUN:
         terminalreporter.section("NOT RUN, because a program is missing")
         for name, command in NOT_RUN.items():

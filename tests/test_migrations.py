@@ -1,7 +1,9 @@
 """Tables come from migrations alone: up, down, in step with the models, and never over somebody else's."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -97,6 +99,35 @@ def test_somebody_elses_sessions_table_is_refused_and_left_as_it_was(
     with db.engine.connect() as connection:
         assert connection.execute(text("SELECT * FROM sessions")).fetchall() == [(1, 74, "x")]
         assert connection.execute(text("SELECT * FROM alembic_version")).fetchall() == [("7f3a",)]
+
+
+def test_a_refused_file_is_the_same_to_the_byte(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "theirs.sqlite3"
+    with closing(sqlite3.connect(file)) as theirs:
+        theirs.execute("CREATE TABLE sessions (id INTEGER PRIMARY KEY)")
+    before = file.read_bytes()
+    app = create_app(settings(DATABASE_URL=f"sqlite:///{file}"))
+
+    with app.app_context():
+        with refused(capsys, caplog):
+            upgrade()
+        db.engine.dispose()
+
+    assert file.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["theirs.sqlite3"]
+
+
+def test_our_own_file_lets_readers_go_on_while_one_writes(tmp_path: Path) -> None:
+    app = create_app(settings(DATABASE_URL=f"sqlite:///{tmp_path}/ours.sqlite3"))
+    with app.app_context():
+        upgrade()
+        with db.engine.connect() as connection:
+            mode = connection.execute(text("PRAGMA journal_mode")).scalar_one()
+        db.engine.dispose()
+
+    assert mode == "wal"
 
 
 def test_another_services_other_tables_do_no_harm(fresh: Flask) -> None:

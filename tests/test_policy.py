@@ -184,17 +184,26 @@ def test_sign_ins_wait_until_the_window_has_room(ages: list[float], limit: int, 
     assert policy.sign_in_wait(recent, limit, NOON) == wait
 
 
+def ended(session_id: int, reason: EndReason | None, successor_id: int | None = None) -> StoredSession:
+    """Return a session that ended for this reason, or that is active."""
+    at = NOON if reason else None
+    return stored(session_id, ended_at=at, end_reason=reason, successor_id=successor_id)
+
+
 @pytest.mark.parametrize(
-    ("ends", "may"),
+    ("sessions", "may"),
     [
         ([], True),
-        ([None], True),
-        *(([reason], True) for reason in ("logout", "replaced", "idle", "expired")),
-        *(([reason], False) for reason in ("revoked", "admin", "limit")),
-        (["limit", None], True),
-        (["limit", "logout"], True),
-        (["limit", "admin"], False),
+        ([ended(1, None)], True),
+        *(([ended(1, reason)], True) for reason in ("logout", "replaced", "idle", "expired")),
+        *(([ended(1, reason)], False) for reason in ("revoked", "admin", "limit")),
+        ([ended(2, "limit"), ended(1, None)], True),
+        ([ended(2, "limit"), ended(1, "logout")], True),
+        ([ended(2, "limit"), ended(1, "admin")], False),
+        ([ended(2, "revoked"), ended(1, "replaced", successor_id=2)], False),
+        ([ended(3, "revoked"), ended(2, "replaced", 3), ended(1, "replaced", 2)], False),
+        ([ended(2, "revoked"), ended(1, "replaced", successor_id=9)], True),
     ],
 )
-def test_whoever_was_thrown_out_needs_a_new_token(ends: list[EndReason | None], may: bool) -> None:
-    assert policy.may_sign_in_again(ends) is may
+def test_whoever_was_thrown_out_needs_a_new_token(sessions: list[StoredSession], may: bool) -> None:
+    assert policy.may_sign_in_again(sessions, NOON, None) is may

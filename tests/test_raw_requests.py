@@ -42,6 +42,33 @@ BODIES = {
 }
 
 
+def test_chunks_over_16_kb_are_refused_though_their_beginning_is_json(address: tuple[str, int]) -> None:
+    padded = "{}" + " " * 16_382 + "x" * 20_000
+    answer = exchange(
+        address,
+        f"POST /sessions/create HTTP/1.1\r\n{HEAD}Transfer-Encoding: chunked\r\n\r\n"
+        f"{len(padded):x}\r\n{padded}\r\n0\r\n\r\n",
+    )
+
+    assert answer.startswith(b"HTTP/1.1 413 "), answer[:200]
+    assert b"body_too_large" in answer
+
+
+def test_an_answer_does_not_wait_for_a_body_that_never_comes(address: tuple[str, int]) -> None:
+    with socket.create_connection(address, timeout=3) as connection:
+        connection.sendall(b"POST /sessions/create HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n")
+
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 401 ")
+
+
+@pytest.mark.parametrize("name", ["/nope", "/sessions", "//evil.example.com"])
+def test_no_header_says_where_the_application_is_mounted(address: tuple[str, int], name: str) -> None:
+    rest = f"Host: x\r\nSCRIPT_NAME: {name}\r\nConnection: close\r\n\r\n"
+
+    assert exchange(address, f"GET /healthz HTTP/1.1\r\n{rest}").startswith(b"HTTP/1.1 200 ")
+    assert exchange(address, f"GET {name}/healthz HTTP/1.1\r\n{rest}").startswith(b"HTTP/1.1 404 ")
+
+
 def test_bodies_that_lie_about_themselves_are_the_clients_fault(address: tuple[str, int]) -> None:
     for name, body in BODIES.items():
         answer = exchange(address, f"POST /sessions/create HTTP/1.1\r\n{HEAD}{body}")

@@ -32,13 +32,14 @@ def copy(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[str]:
+def running(folder: Path, **settings: str) -> Iterator[str]:
     """Run what `make run` runs; give what it says once it listens."""
+    port = free_port()
     environment = {name: value for name, value in os.environ.items() if name not in OURS}
     process = subprocess.Popen(
         [sys.executable, "scripts/run_locally.py"],
         cwd=folder,
-        env={**environment, "PORT": str(free_port()), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**environment, **settings, "PORT": str(port), "PYTHONDONTWRITEBYTECODE": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -50,10 +51,17 @@ def running(folder: Path) -> Iterator[str]:
             line = process.stdout.readline()
             assert line, f"it ended early:\n{said}"
             said += line
+        # The socket is there before the workers are, so a call waits for them.
+        assert urllib3.request("GET", f"http://127.0.0.1:{port}/readyz", timeout=30).status == 200
         yield said
     finally:
         process.terminate()
-        process.communicate(timeout=10)
+        try:
+            process.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise
 
 
 def typed(command: str) -> tuple[int, Any]:
@@ -62,7 +70,6 @@ def typed(command: str) -> tuple[int, Any]:
     (url,) = [word for word in words if word.startswith("http")]
     method = words[words.index("-X") + 1] if "-X" in words else "GET"
     name, value = words[words.index("-H") + 1].split(": ")
-    # The workers may still be starting; the socket is there, so a call waits for them.
     response = urllib3.request(method, url, headers={name: value}, timeout=20)
     return response.status, response.json()
 
@@ -79,6 +86,23 @@ def test_the_three_lines_that_it_prints_work_and_a_second_run_keeps_the_data(cop
     with running(copy) as said:
         _, mine, _ = re.findall(r"^curl .*$", said, re.M)
         assert [one["id"] for one in typed(mine)[1]] == [created[1]["id"]]
+
+
+def test_the_lines_work_whatever_the_settings_ask_of_a_token(copy: Path) -> None:
+    asked = {
+        "JWT_ISSUER": "https://auth.example.com",
+        "JWT_AUDIENCE": "sessions",
+        "JWT_USER_ID_CLAIM": "uid",
+        "JWT_ROLE_CLAIM": "realm.roles",
+        "ADMIN_ROLES": "root",
+        "USER_ID_TYPE": "string",
+        "HOST": "no-such-host.invalid",
+    }
+
+    with running(copy, **asked) as said:
+        statuses = [typed(line)[0] for line in re.findall(r"^curl .*$", said, re.M)]
+
+    assert statuses == [201, 200, 200]
 
 
 def test_the_secret_is_made_once_and_is_nobody_elses_to_read(copy: Path) -> None:

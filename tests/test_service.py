@@ -1,13 +1,15 @@
 """The use cases, with instants of the test's own, on both databases."""
 
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from flask import Flask
 from sqlalchemy.exc import StatementError
 
-from session_service import store
+from session_service import current, store
 from session_service.directory import UserDirectory
 from session_service.errors import CurrentSessionUnknown, NoCurrentSession, SessionNotFound
 from session_service.records import Client, CreatedSession, Principal, StoredSession, Token
@@ -125,11 +127,11 @@ def test_an_ended_session_is_not_touched_and_not_ended_again(service: SessionSer
 def test_only_owners_and_admins_find_a_session(service: SessionService) -> None:
     created = create(service)
 
-    for stranger in (Principal(user_id="75"), Principal(service="backend")):
-        with pytest.raises(SessionNotFound):
-            service.get_session(created["id"], by=stranger, now=NOON)
-        with pytest.raises(SessionNotFound):
-            service.delete_session(created["id"], by=stranger, now=NOON)
+    stranger = Principal(user_id="75")
+    with pytest.raises(SessionNotFound):
+        service.get_session(created["id"], by=stranger, now=NOON)
+    with pytest.raises(SessionNotFound):
+        service.delete_session(created["id"], by=stranger, now=NOON)
     assert service.get_session(created["id"], by=ROOT, now=NOON)["is_active"]
 
 
@@ -176,3 +178,39 @@ def test_a_use_case_that_fails_in_the_middle_leaves_nothing(service: SessionServ
 
     assert row(first["id"]).ended_at is None
     assert [one["id"] for one in service.get_user_sessions("74", by=ANA, now=NOON + TICK)] == [first["id"]]
+
+
+def test_nothing_is_created_or_ended_before_what_was_there_already(service: SessionService) -> None:
+    first = create(service, 1, now=NOON + timedelta(seconds=2), device_fingerprint="a")
+    second = create(service, 2, now=NOON, device_fingerprint="b")
+    strict = with_settings(service, MAX_SESSIONS_PER_USER=1)
+    create(strict, 3, now=NOON - timedelta(seconds=9), device_fingerprint="c")
+    late = create(service, 4, now=NOON, device_fingerprint="d")
+    service.delete_user_sessions("74", by=ROOT, now=NOON)
+
+    rows = [row(one["id"]) for one in (first, second, late)]
+    assert [one.created_at for one in rows] == [NOON + timedelta(seconds=2)] * 3
+    assert all(one.ended_at and one.ended_at >= one.last_activity for one in rows)
+
+
+def test_a_caller_who_only_reads_is_answered_while_somebody_else_holds_the_lock(
+    app: Flask, service: SessionService
+) -> None:
+    created = create(service)
+    held, released = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with app.app_context(), transaction(writes=True):
+            store.mark_activity(created["id"], now=NOON + TICK, idle=None, interval=timedelta(0))
+            held.set()
+            released.wait(30)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    try:
+        assert held.wait(30)
+        seen = current.note_activity(row(created["id"]), service.settings, NOON + timedelta(hours=1))
+    finally:
+        released.set()
+        holder.join()
+    assert seen.last_activity == NOON

@@ -5,15 +5,23 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from session_service.clock import utcnow
+from session_service.errors import UserNotFound
+from session_service.records import Principal
 from tests.support import IPHONE, SignIn, body, make_token, sign_in_with
 
 MakeApp = Callable[..., Flask]
 CREDENTIALS = {"backend": "a-secret-of-the-backend", "billing": "another-secret-of-billing"}
+
+
+ASKED: list[str] = []
+"""The users that the auth server was asked for, or the path if that was another one."""
 
 
 def bearer(user_id: object = 1, **claims: Any) -> dict[str, str]:
@@ -31,9 +39,13 @@ def basic(name: str, secret: str) -> dict[str, str]:
 def auth_server() -> Iterator[str]:
     """Run an auth server that knows users up to 99; return the address of its users."""
 
+    ASKED.clear()
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            user_id = int(self.path.rpartition("/")[2])
+            place, _, segment = self.path.rpartition("/")
+            ASKED.append(unquote(segment) if place == "/user/id" else self.path)
+            user_id = int(segment) if segment.isdecimal() else 100
             is_admin = self.headers["Authorization"] == ADMIN["Authorization"]
             status = {500: 500, 302: 302}.get(user_id, 200 if user_id < 100 else 404) if is_admin else 403
             answer = b'{"password": "$2b$12$hash"}'
@@ -116,6 +128,19 @@ def test_a_directory_that_gives_no_answer_is_neither_yes_nor_no(
     assert response.headers["Retry-After"] == "1"
 
 
+@pytest.mark.parametrize("user_id", ["..", ".", "../../x", "a%2Fb", "a b?c#d"])
+def test_no_user_id_leads_to_another_place_on_the_auth_server(
+    make_app: MakeApp, auth_server: str, user_id: str
+) -> None:
+    app = make_app(AUTH_SERVER_USER_URL=auth_server, USER_ID_TYPE="string")
+    principal = Principal(user_id="1", is_admin=True, bearer=ADMIN["Authorization"].removeprefix("Bearer "))
+
+    with app.app_context(), pytest.raises(UserNotFound):
+        app.extensions["session_service"].get_user_sessions(user_id, by=principal, now=utcnow())
+
+    assert [user_id] == ASKED
+
+
 def test_a_directory_that_is_away_is_503(make_app: MakeApp) -> None:
     client = make_app(AUTH_SERVER_USER_URL="http://127.0.0.1:9/user/{user_id}").test_client()
 
@@ -157,6 +182,16 @@ def test_an_admin_ends_all_sessions_of_a_user(client: FlaskClient, sign_in: Sign
     assert second.json == {"success": True, "message": "0 sessions closed successfully", "closed": 0}
     assert (refused.status_code, refused.json["end_reason"]) == (401, "admin")
     assert other.get("/sessions/my-sessions").status_code == 200
+
+
+def test_an_admin_who_ends_somebody_elses_sessions_stays_signed_in(sign_in: SignIn) -> None:
+    admin, device = sign_in(user_id=1, role="admin"), sign_in(user_id=74)
+
+    closed = [body(admin.delete(f"/sessions/user/{user_id}"))["closed"] for user_id in (74, 999)]
+
+    assert closed == [1, 0]
+    assert device.get("/sessions/my-sessions").json["end_reason"] == "admin"
+    assert [one["id"] for one in body(admin.get("/sessions/my-sessions"))] == [admin.id]
 
 
 def test_a_user_who_is_no_admin_ends_nothing(client: FlaskClient, sign_in: SignIn) -> None:

@@ -73,3 +73,14 @@ def test_nothing_is_cached_or_sniffed(client: FlaskClient, path: str) -> None:
     with client.get(path) as response:
         assert response.headers.getlist("Cache-Control") == ["no-store"]
         assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_without_tables_every_call_is_503_on_both_databases(new_database: Callable[[str], str], kind: str) -> None:
+    app = create_app(settings(DATABASE_URL=new_database(kind)))
+
+    response = app.test_client().get("/sessions/my-sessions", headers={"Authorization": f"Bearer {make_token()}"})
+    with app.app_context():
+        db.engine.dispose()
+
+    assert (response.status_code, response.json["code"]) == (503, "database_unavailable")

@@ -357,6 +357,17 @@ def test_a_token_whose_session_was_ended_by_somebody_else_opens_no_new_one(app: 
     assert ids(laptop, "/sessions/my-sessions?include_inactive=1") == [laptop.id, phone.id]
 
 
+def test_calling_create_twice_does_not_help_whoever_is_thrown_out(sign_in: SignIn) -> None:
+    laptop, phone = sign_in(), sign_in(user_agent=IPHONE)
+    twice = phone.post("/sessions/create").json["id"]
+    laptop.delete(f"/sessions/session/{twice}")
+
+    refused = phone.post("/sessions/create")
+
+    assert (refused.status_code, refused.json["end_reason"]) == (401, "revoked")
+    assert ids(laptop) == [laptop.id]
+
+
 def test_a_token_that_logged_out_may_sign_in_again(sign_in: SignIn) -> None:
     device = sign_in()
     device.delete("/sessions/logout")
@@ -463,6 +474,21 @@ def test_bodies_that_break_a_rule_are_refused_by_field(client: FlaskClient, body
     assert client.get("/sessions/my-sessions", headers=headers).json == []
 
 
+def test_a_text_that_is_too_long_is_told_just_that(client: FlaskClient) -> None:
+    headers = {"Authorization": f"Bearer {make_token()}"}
+
+    response = client.post("/sessions/create", headers=headers, json={"browser": "x" * 256})
+
+    assert response.json["errors"] == {"browser": ["Longer than maximum length 255."]}
+
+
+@pytest.mark.parametrize("path", ["/sessions/update-activity", "/sessions/create"])
+def test_no_endpoint_takes_a_large_body(sign_in: SignIn, path: str) -> None:
+    response = sign_in().post(path, data=b" " * 16_385, content_type="application/json")
+
+    assert (response.status_code, response.json["code"]) == (413, "body_too_large")
+
+
 @pytest.mark.parametrize("length", [0, 1, 255])
 def test_texts_up_to_255_characters_are_taken(sign_in: SignIn, length: int) -> None:
     assert sign_in(body={"device_name": "x" * length, "device_fingerprint": "é" * length}).id
@@ -475,6 +501,8 @@ def test_texts_up_to_255_characters_are_taken(sign_in: SignIn, length: int) -> N
         (b'{"browser": NaN}', "application/json", 400, "invalid_json"),
         (b'{"browser": "a", "browser": "b"}', "application/json", 400, "invalid_json"),
         (b"[" * 16_000, "application/json", 400, "invalid_json"),
+        (b'{"\\ud800": 1}', "application/json", 400, "invalid_json"),
+        (b'{"browser": {"a\\u0000": 1}}', "application/json", 400, "invalid_json"),
         (b'{"browser": "\xff"}', "application/json", 400, "invalid_json"),
         (b'{"browser": ' + b"9" * 5000 + b"}", "application/json", 400, "invalid_json"),
         (b"null", "application/json", 422, "validation_failed"),

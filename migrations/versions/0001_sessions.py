@@ -39,8 +39,9 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
         postgresql_with={"fillfactor": 85},
     )
-    still_open = sa.text("ended_at IS NULL")
-    op.create_index("ix_sessions_active", "sessions", ["user_id"], postgresql_where=still_open, sqlite_where=still_open)
+    is_open, ended = sa.text("ended_at IS NULL"), sa.text("ended_at IS NOT NULL")
+    op.create_index("ix_sessions_open", "sessions", ["user_id", "id"], postgresql_where=is_open, sqlite_where=is_open)
+    op.create_index("ix_sessions_ended", "sessions", ["ended_at"], postgresql_where=ended, sqlite_where=ended)
     op.create_index("ix_sessions_user_id_id", "sessions", ["user_id", "id"])
     op.create_table(
         "session_tokens",
@@ -53,6 +54,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("token_key", "session_id", name="pk_session_tokens"),
     )
     op.create_index("ix_session_tokens_session_id", "session_tokens", ["session_id"])
+    op.create_index("ix_session_tokens_expires_at", "session_tokens", ["expires_at"])
     op.create_table(
         "session_owners",
         sa.Column("user_id", sa.String(255), nullable=False),

@@ -4,10 +4,10 @@ from session_service import errors
 from session_service.auth import caller, require_admin_or_service
 from session_service.clock import utcnow
 from session_service.records import SessionView
-from session_service.session_schema import AdminSessionResponse, ClosedMany, IncludeInactive, closed_many
-from session_service.views.parsing import StrictBlueprint, parse_owner
+from session_service.session_schema import ClosedMany, IncludeInactive, SessionResponse, closed_many
+from session_service.views.parsing import StrictBlueprint, parse_owner, refuse_large_body
 from session_service.views.problems import documented
-from session_service.views.sessions import GUARDED, service
+from session_service.views.shared import GUARDED, service
 
 USER_ID = {"in": "path", "name": "user_id", "schema": {"$ref": "#/components/schemas/UserId"}, "example": 74}
 SECURITY: list[dict[str, list[str]]] = [{"accessToken": []}, {"service": []}]
@@ -17,11 +17,12 @@ bp = StrictBlueprint(
     "admin", __name__, url_prefix="/sessions", description="Any user's sessions, for admins and services."
 )
 bp.before_request(require_admin_or_service)
+bp.before_request(refuse_large_body)
 
 
 @bp.get("/user/<path:user_id>", parameters=[USER_ID])
 @bp.arguments(IncludeInactive(), location="query")
-@bp.response(200, AdminSessionResponse(many=True))
+@bp.response(200, SessionResponse(many=True))
 @bp.doc(security=SECURITY, responses=documented(*ADMIN_GUARDED, errors.UserNotFound, errors.AuthServerUnavailable))
 def list_user_sessions(query: dict[str, bool], user_id: str) -> list[SessionView]:
     """List a user's sessions, the last active first; a user without any has an empty list.

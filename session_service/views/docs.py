@@ -12,7 +12,13 @@ from session_service.views.problems import documented
 
 OWN_FILES = Path(__file__).resolve().parent.parent / "static"
 SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
-SWAGGER_UI_FILES = frozenset({"swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png"})
+FILES = {
+    "docs.js": OWN_FILES,
+    "favicon-32x32.png": SWAGGER_UI,
+    "swagger-ui-bundle.js": SWAGGER_UI,
+    "swagger-ui.css": SWAGGER_UI,
+}
+"""What the page needs, and where it is."""
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -37,7 +43,7 @@ def openapi_document() -> Response:
 @bp.doc(security=[], responses=documented(errors.InternalError))
 def page() -> Response:
     """Show this document to people."""
-    response = send_from_directory(OWN_FILES, "docs.html")
+    response = send_from_directory(OWN_FILES, "docs.html", conditional=False)
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     return response
 
@@ -47,4 +53,6 @@ def page() -> Response:
 @bp.doc(security=[], responses=documented(errors.RouteNotFound, errors.InternalError))
 def asset(name: str) -> Response:
     """Send a file that the page needs."""
-    return send_from_directory(SWAGGER_UI if name in SWAGGER_UI_FILES else OWN_FILES, name)
+    if name not in FILES:
+        raise errors.RouteNotFound
+    return send_from_directory(FILES[name], name, conditional=False)

@@ -2,25 +2,34 @@
 
 import json
 import logging
-import re
-from collections import Counter
-from typing import Any, NoReturn, cast
+from functools import partial
+from socket import socket
+from time import monotonic
+from typing import IO, Any, NoReturn, cast
 
-from flask import Request, current_app
+from flask import Request, Response, current_app, request
 from flask_smorest import Blueprint
 from marshmallow import Schema, ValidationError, missing
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import HTTPException
 
-from session_service.errors import InvalidJson, SessionNotFound, UnsupportedMediaType, ValidationFailed
-from session_service.tokens import parse_user_id
+from session_service.errors import (
+    BodyTooLarge,
+    InvalidJson,
+    SessionNotFound,
+    UnsupportedMediaType,
+    ValidationFailed,
+)
+from session_service.identifiers import is_storable, parse_number, parse_user_id
 
-MAX_ID = 2**63 - 1
+MAX_BODY_BYTES = 16 * 1024
+
+DRAINED_BY_GUNICORN = 64 * 1024
 MAX_DRAINED_BYTES = 1024 * 1024
 """What nginx lets through by default."""
+DRAIN_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
-_ID = re.compile(r"[1-9][0-9]{0,18}")
 
 
 class StrictParser(FlaskParser):
@@ -59,39 +68,59 @@ class StrictBlueprint(Blueprint):
     ARGUMENTS_PARSER = StrictParser()
 
 
+def refuse_large_body() -> None:
+    """Stand behind the guard: an endpoint that takes no body takes no large one either."""
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        raise BodyTooLarge
+
+
 def read_body(req: Request) -> bytes:
     """Return the body.
 
     Raises:
+        BodyTooLarge: there is more of it than `MAX_BODY_BYTES`; a chunked one tells only at the end.
         InvalidJson: it does not come as it was announced.
-        werkzeug.exceptions.RequestEntityTooLarge: it is over `MAX_CONTENT_LENGTH`.
     """
     try:
         body = req.get_data()
+        has_more = req.content_length is None and bool(req.environ["wsgi.input"].read(1))
     except HTTPException:
         raise
     except Exception as error:
         # The server's own parser raises what it likes where the chunks of a body are broken.
         raise InvalidJson from error
+    if has_more:
+        raise BodyTooLarge
     if req.content_length not in {None, len(body)}:
         raise InvalidJson  # cut off on its way, and what came may be JSON all the same
     return body
 
 
-def drain_body(req: Request) -> None:
-    """Read what is left of the body, within reason, so that the connection can carry the next request.
+def drain_after(response: Response) -> Response:
+    """Have the rest of a large body read once the answer is out, so that the connection can carry the next request.
 
-    Gunicorn closes a connection with more than 64 kB unread, after it has promised to keep it: a gateway
-    that uses it again would answer 502 to somebody else.
+    Gunicorn reads up to 64 kB that the application left, and closes the connection if there is more, after it
+    has promised to keep it: a gateway that uses it again would answer 502 to somebody else.
     """
-    if not req.environ.get("wsgi.input_terminated"):
-        return  # this server's stream has no end of its own; reading on would wait forever
-    left = MAX_DRAINED_BYTES
+    environ = request.environ
+    is_large = (request.content_length or 0) > DRAINED_BY_GUNICORN or "Transfer-Encoding" in request.headers
+    if is_large and "gunicorn.socket" in environ:
+        response.call_on_close(partial(_drain, environ["wsgi.input"], environ["gunicorn.socket"]))
+    return response
+
+
+def _drain(body: IO[bytes], connection: socket) -> None:
+    """Read *body* to its end, but neither for long nor much of it: a client may never send what it announced."""
+    left, deadline, before = MAX_DRAINED_BYTES, monotonic() + DRAIN_SECONDS, connection.gettimeout()
+    connection.settimeout(DRAIN_SECONDS)
     try:
-        while left > 0 and (piece := req.environ["wsgi.input"].read(min(left, 65_536))):
+        while left > 0 and monotonic() < deadline and (piece := body.read(min(left, 16_384))):
             left -= len(piece)
     except Exception:
+        # Cut off, or broken chunks: gunicorn closes the connection.
         _log.info("a body ended before its announced end")
+    finally:
+        connection.settimeout(before)
 
 
 def parse_json(body: bytes) -> Any:
@@ -112,9 +141,10 @@ def parse_session_id(text: str) -> int:
     Raises:
         SessionNotFound: no session has an id such as this, so it is as unknown as any other.
     """
-    if not _ID.fullmatch(text) or int(text) > MAX_ID:
+    session_id = parse_number(text)
+    if session_id is None:
         raise SessionNotFound
-    return int(text)
+    return session_id
 
 
 def parse_owner(text: str) -> str:
@@ -134,6 +164,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if any(times > 1 for times in Counter(name for name, _ in pairs).values()):
-        raise ValueError("a name is given twice")
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names) or not all(map(is_storable, names)):
+        raise ValueError("a name is given twice, or is no text")
     return dict(pairs)

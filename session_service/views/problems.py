@@ -41,12 +41,13 @@ STATUS: dict[type[SessionServiceError], int] = {
 }
 
 _OF_THE_FRAMEWORK: dict[int | None, type[SessionServiceError]] = {
+    400: errors.InvalidJson,
     404: errors.RouteNotFound,
     405: errors.MethodNotAllowed,
     413: errors.BodyTooLarge,
     415: errors.UnsupportedMediaType,
 }
-"""What the router and the framework raise by themselves; any other 4xx of theirs is a `ValidationFailed`."""
+"""What the router and the framework raise by themselves; any other 4xx of theirs becomes a `ValidationFailed`."""
 
 _CHALLENGES: dict[type[SessionServiceError], str] = {
     # RFC 6750 section 3.1: no error code where the request carried no credentials at all.
@@ -119,9 +120,9 @@ def init_app(app: Flask) -> None:
     jwt.user_lookup_error_loader(lambda _header, _claims: problem(errors.TokenInvalid()))
 
 
-def problem(error: SessionServiceError, status: int | None = None) -> Response:
+def problem(error: SessionServiceError) -> Response:
     """Return *error* as the caller sees it."""
-    status = status or STATUS[type(error)]
+    status = STATUS[type(error)]
     body = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -145,7 +146,7 @@ def http_problem(error: HTTPException) -> Response:
     if error.code is not None and error.code >= 500:
         return _unexpected(error)
     kind = _OF_THE_FRAMEWORK.get(error.code, errors.ValidationFailed)
-    response = problem(kind(), error.code)
+    response = problem(kind())
     response.headers.extend((name, value) for name, value in error.get_headers() if name.lower() == "allow")
     return response
 

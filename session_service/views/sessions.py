@@ -1,17 +1,13 @@
 """What users do with their own sessions."""
 
-from typing import cast
-
-from flask import current_app, url_for
-from werkzeug.local import LocalProxy
+from flask import url_for
 
 from session_service import errors
 from session_service.auth import require_user, user
 from session_service.clock import utcnow
+from session_service.identifiers import MAX_ID
 from session_service.records import CreatedSession, SessionView
-from session_service.service import SessionService
 from session_service.session_schema import (
-    AdminSessionResponse,
     Closed,
     ClosedMany,
     DeviceCount,
@@ -23,18 +19,9 @@ from session_service.session_schema import (
     closed,
     closed_many,
 )
-from session_service.views.parsing import MAX_ID, StrictBlueprint, parse_session_id
+from session_service.views.parsing import StrictBlueprint, parse_session_id, refuse_large_body
 from session_service.views.problems import documented
-
-GUARDED = (
-    errors.TokenMissing,
-    errors.TokenInvalid,
-    errors.TokenExpired,
-    errors.SessionEnded,
-    errors.InternalError,
-    errors.DatabaseUnavailable,
-)
-"""What every endpoint of a user may answer."""
+from session_service.views.shared import GUARDED, service
 
 CREATED_HEADERS = {"Location": {"description": "Where the new session is.", "schema": {"type": "string"}}}
 SESSION_ID = {
@@ -44,10 +31,9 @@ SESSION_ID = {
     "example": 1,
 }
 
-service = cast(SessionService, LocalProxy(lambda: current_app.extensions["session_service"]))
-
 bp = StrictBlueprint("sessions", __name__, url_prefix="/sessions", description="A user's own sessions.")
 bp.before_request(require_user)
+bp.before_request(refuse_large_body)
 
 
 @bp.post("/create")
@@ -58,7 +44,6 @@ bp.before_request(require_user)
         *GUARDED,
         errors.InvalidJson,
         errors.ValidationFailed,
-        errors.BodyTooLarge,
         errors.UnsupportedMediaType,
         errors.SessionLimitReached,
         errors.SignInRateExceeded,
@@ -86,7 +71,7 @@ def list_my_sessions(query: dict[str, bool]) -> list[SessionView]:
 
 
 @bp.get("/session/<session_id>", parameters=[SESSION_ID])
-@bp.response(200, AdminSessionResponse())
+@bp.response(200, SessionResponse())
 @bp.doc(responses=documented(*GUARDED, errors.SessionNotFound))
 def get_session(session_id: str) -> SessionView:
     """Show one session of the caller's own, or anybody's to an admin.

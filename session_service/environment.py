@@ -1,0 +1,36 @@
+"""From the text of an environment variable to a value of a setting's type; an error says what the text must be."""
+
+import re
+from collections.abc import Callable, Mapping
+
+
+def parser_of(hint: object) -> Callable[[str], object]:
+    """Return what reads texts for a setting of type *hint*; it raises ValueError with words that hold no value."""
+    if hint is int:
+        return _parse_integer
+    if hint is bool:
+        return _parse_boolean
+    if hint == tuple[str, ...]:
+        return lambda text: tuple(part.strip() for part in text.split(",") if part.strip())
+    if hint == Mapping[str, str]:
+        return _parse_credentials
+    return str
+
+
+def _parse_integer(text: str) -> int:
+    if not re.fullmatch(r"-?[0-9]{1,18}", text):
+        raise ValueError("must be a whole number")
+    return int(text)
+
+
+def _parse_boolean(text: str) -> bool:
+    if text.lower() not in {"true", "false", "1", "0"}:
+        raise ValueError("must be true or false")
+    return text.lower() in {"true", "1"}
+
+
+def _parse_credentials(text: str) -> dict[str, str]:
+    pairs = [part.strip().partition(":") for part in text.split(",") if part.strip()]
+    if not all(name and secret for name, _, secret in pairs) or len({name for name, _, _ in pairs}) < len(pairs):
+        raise ValueError("must read name:secret,name:secret, with each name once")
+    return {name: secret for name, _, secret in pairs}

@@ -1,0 +1,37 @@
+"""A token such as the auth server would issue by these settings: for trying the service out."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import jwt
+
+from session_service.config import Settings
+
+
+def example_token(settings: Settings, user_id: str, *, role: str | None, lasts: timedelta, now: datetime) -> str:
+    """Return a token that this service accepts for *user_id*, with the user in the claim `id` where that is read.
+
+    Raises:
+        ValueError: this service has no shared secret, so only the auth server can issue tokens.
+    """
+    if settings.JWT_SECRET_KEY is None:
+        raise ValueError("only the auth server can issue tokens here: this service has no JWT_SECRET_KEY")
+    names = settings.JWT_USER_ID_CLAIM
+    claims: dict[str, Any] = {
+        "id" if "id" in names else names[0]: int(user_id) if settings.USER_ID_TYPE == "integer" else user_id,
+        "email": "somebody@example.com",
+        "exp": int((now + lasts).timestamp()),
+        "iss": settings.JWT_ISSUER,
+        "aud": settings.JWT_AUDIENCE,
+    }
+    claims = {name: value for name, value in claims.items() if value is not None}
+    if role is not None:
+        claims = _with_role(claims, settings.JWT_ROLE_CLAIM, role)
+    return jwt.encode(claims, settings.JWT_SECRET_KEY, algorithm="HS256")
+
+
+def _with_role(claims: dict[str, Any], path: str, role: str) -> dict[str, Any]:
+    if "://" in path or "." not in path:
+        return {**claims, path: role}
+    first, _, rest = path.partition(".")
+    return {**claims, first: _with_role({}, rest, role)}

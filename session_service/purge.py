@@ -1,0 +1,97 @@
+"""USE CASE: record what ran out, and drop what is past retention. Nothing that a caller sees waits for it.
+
+In batches, each a short transaction of its own, so that it may be killed at any point, run twice at once,
+and run beside live traffic.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from time import monotonic, sleep
+
+from session_service import policy, purge_store
+from session_service.config import Settings
+from session_service.records import EndReason, OpenSession
+from session_service.transaction import transaction
+
+
+@dataclass
+class Purged:
+    """What a run has done so far, or would do."""
+
+    recorded: int = 0
+    """Sessions whose `idle` or `expired` end is now on record, with the instant that it happened."""
+    removed: int = 0
+    """Sessions that ended `RETENTION_DAYS` ago or earlier."""
+    forgotten: int = 0
+    """Tokens that are past their own `exp`."""
+    longest_seconds: float = 0.0
+    """How long the longest transaction took."""
+
+
+def purge(settings: Settings, *, now: datetime, batch: int) -> Iterator[Purged]:
+    """Purge as of *now*, at most *batch* rows in one transaction; yield what is done after each batch.
+
+    Raises:
+        DatabaseUnavailable: what the batches before did stays done.
+    """
+    done, kept_since = Purged(), _kept_since(settings, now)
+    for ends in _ends_in_pages(settings, now, batch):
+        done.recorded += _in_transaction(done, partial(purge_store.mark_ran_out, ends))
+        yield done
+    for removed in _batches(done, partial(purge_store.delete_ended, kept_since, batch), batch):
+        done.removed += removed
+        yield done
+    for forgotten in _batches(done, partial(purge_store.delete_tokens, now, batch), batch):
+        done.forgotten += forgotten
+        yield done
+
+
+def would_purge(settings: Settings, *, now: datetime, batch: int) -> Purged:
+    """Return what `purge` would do as of *now*, and change nothing."""
+    kept_since, counted = _kept_since(settings, now), Purged()
+    for ends in _ends_in_pages(settings, now, batch):
+        counted.recorded += len(ends)
+        counted.removed += sum(ended_at <= kept_since for ended_at, _ in ends.values())
+    with transaction():
+        purge_store.allow_long_statements()
+        counted.removed += purge_store.count_ended(kept_since)
+        counted.forgotten = purge_store.count_expired_tokens(now)
+    return counted
+
+
+def _kept_since(settings: Settings, now: datetime) -> datetime:
+    return now - timedelta(days=settings.RETENTION_DAYS)
+
+
+def _ends_in_pages(settings: Settings, now: datetime, batch: int) -> Iterator[dict[int, tuple[datetime, EndReason]]]:
+    """Walk over the sessions whose end is not on record; yield the ends of those that ran out, page by page."""
+    page: list[OpenSession] = []
+    while True:
+        with transaction():
+            page = purge_store.list_open_after(page[-1] if page else None, batch)
+        ends = {one.id: policy.ran_out(one, now, settings.idle) for one in page}
+        yield {session_id: end for session_id, end in ends.items() if end}
+        if len(page) < batch:
+            return
+
+
+def _batches(done: Purged, step: Callable[[], int], batch: int) -> Iterator[int]:
+    """Repeat *step* until it finds less than a batch; what others hold is left for the next run."""
+    count = batch
+    while count == batch:
+        count = _in_transaction(done, step)
+        yield count
+
+
+def _in_transaction(done: Purged, step: Callable[[], int]) -> int:
+    """Run *step* in a transaction of its own, and leave others as much time as it took."""
+    started = monotonic()
+    with transaction(writes=True):
+        count = step()
+    seconds = monotonic() - started
+    done.longest_seconds = max(done.longest_seconds, seconds)
+    # SQLite has one writer at a time, and whoever waits for it polls.
+    sleep(seconds)
+    return count

@@ -1,0 +1,105 @@
+"""The purge's SQL, as functions, to be called within a `transaction`: each touches at most *limit* rows.
+
+Rows that another transaction holds are left for the next run (`SKIP LOCKED`; SQLite has one writer at a time).
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import (
+    CursorResult,
+    Delete,
+    Table,
+    bindparam,
+    delete,
+    func,
+    select,
+    text,
+    tuple_,
+    update,
+)
+
+from session_service.extensions import db
+from session_service.models import SessionToken, UserSession
+from session_service.records import EndReason, OpenSession
+
+_sessions = cast(Table, UserSession.__table__)
+_tokens = cast(Table, SessionToken.__table__)
+_open_columns = [_sessions.c[name] for name in OpenSession._fields]
+
+
+def allow_long_statements() -> None:
+    """Lift the time limit of this transaction's statements: counting may take as long as it takes."""
+    if db.engine.dialect.name == "postgresql":
+        db.session.execute(text("SET LOCAL statement_timeout = 0"))
+
+
+def list_open_after(after: OpenSession | None, limit: int) -> list[OpenSession]:
+    """Return the next sessions whose end is not on record, in the order of their partial index; no lock is taken."""
+    key = tuple_(_sessions.c.user_id, _sessions.c.id)
+    page = select(*_open_columns).where(_sessions.c.ended_at.is_(None)).order_by(*key.clauses).limit(limit)
+    if after is not None:
+        page = page.where(key > tuple_(after.user_id, after.id))
+    return [OpenSession._make(row) for row in db.session.execute(page)]
+
+
+def mark_ran_out(ends: Mapping[int, tuple[datetime, EndReason]]) -> int:
+    """Record these ends, of sessions that a time limit ended; return how many of them this call recorded."""
+    still_open = (
+        select(_sessions.c.id)
+        .where(_sessions.c.id.in_(ends), _sessions.c.ended_at.is_(None))
+        .with_for_update(skip_locked=True)
+    )
+    ids = list(db.session.execute(still_open).scalars())
+    if ids:
+        record = (
+            update(_sessions)
+            .where(_sessions.c.id == bindparam("of_id"), _sessions.c.ended_at.is_(None))
+            .values(ended_at=bindparam("at"), end_reason=bindparam("reason"))
+        )
+        db.session.execute(record, [{"of_id": one, "at": ends[one][0], "reason": ends[one][1]} for one in ids])
+    return len(ids)
+
+
+def delete_ended(before: datetime, limit: int) -> int:
+    """Remove sessions that ended at or before *before*, the first to end first, with the tokens of each."""
+    oldest = (
+        select(_sessions.c.id)
+        .where(_sessions.c.ended_at <= before)
+        .order_by(_sessions.c.ended_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return _deleted(delete(_sessions).where(_sessions.c.id.in_(oldest)))
+
+
+def delete_tokens(expired_at: datetime, limit: int) -> int:
+    """Forget tokens that are no tokens any more at *expired_at*."""
+    key = (_tokens.c.token_key, _tokens.c.session_id)
+    oldest = (
+        select(*key)
+        .where(_tokens.c.expires_at <= expired_at)
+        .order_by(_tokens.c.expires_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return _deleted(delete(_tokens).where(tuple_(*key).in_(oldest)))
+
+
+def count_ended(before: datetime) -> int:
+    """Return how many sessions `delete_ended` would remove in the end."""
+    return _count(_sessions, _sessions.c.ended_at <= before)
+
+
+def count_expired_tokens(at: datetime) -> int:
+    """Return how many tokens `delete_tokens` would forget in the end."""
+    return _count(_tokens, _tokens.c.expires_at <= at)
+
+
+def _count(table: Table, condition: Any) -> int:
+    return int(db.session.execute(select(func.count()).select_from(table).where(condition)).scalar_one())
+
+
+def _deleted(statement: Delete) -> int:
+    return cast(CursorResult[Any], db.session.execute(statement)).rowcount
