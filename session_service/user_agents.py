@@ -20,8 +20,9 @@ MAX_USER_AGENT_LENGTH = 512
 MAX_TEXT_LENGTH = 255
 """Longest text that is made of one."""
 
-# Built when the module is loaded, so before the fork: it takes about 250 ms. The Rust resolver by name, because
-# ua_parser.parse() falls back in silence to Python's `re`, which a hostile agent can keep busy for long.
+# Built when the module is loaded, which gunicorn.conf.py does before the fork: it takes about 250 ms. The Rust
+# resolver by name, because ua_parser.parse() falls back in silence to Python's `re`, which a hostile agent can keep
+# busy for long.
 _PARSER = Resolver(load_lazy_builtins())
 
 _NAMES = {
@@ -41,7 +42,12 @@ _NAMES = {
 }
 """Families and products as people call them; any other is kept, but for "Mobile" and "iOS" at its end."""
 
-_IN_APP = {"[LinkedInApp]": "LinkedIn", "Orca-Android": "Messenger", " Barcelona ": "Threads"}
+_IN_APP = {
+    " HuaweiBrowser/": "Huawei Browser",
+    "[LinkedInApp]": "LinkedIn",
+    "Orca-Android": "Messenger",
+    " Barcelona ": "Threads",
+}
 """Marks of apps that the parser takes for a nameless one, or for another."""
 
 # Asked before the parser, which sees a phone in HTTPie's agent and a crawler in Java's. It need not be complete:
