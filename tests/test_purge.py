@@ -258,6 +258,8 @@ def fill(many: int) -> None:
     """Put many sessions on record that ran out long ago, of many users."""
     timestamp = "TIMESTAMP" if db.engine.dialect.name == "postgresql" else ""
     with db.engine.begin() as connection:
+        if timestamp:
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text(FILL.replace("{timestamp}", timestamp)), {"many": many})
 
 
