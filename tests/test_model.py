@@ -112,7 +112,19 @@ class OneUser(RuleBasedStateMachine):
     @rule(which=st.integers(0, 99))
     def touch(self, which: int) -> None:
         OneUser.steps += 1
-        one = self.pick(which)
+        self.use(self.pick(which))
+
+    @precondition(lambda self: self.active())
+    @rule(which=st.integers(0, 99))
+    def is_used_to_its_last_instant(self, which: int) -> None:
+        OneUser.steps += 1
+        one = self.active()[which % len(self.active())]
+        while one.end_at(self.now) is None:
+            self.now += IDLE / 3
+            self.use(one)
+
+    def use(self, one: Known) -> None:
+        """Touch a session, as its device would."""
         with transaction():
             stored: StoredSession | None = store.get(one.id)
         assert stored is not None

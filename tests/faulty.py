@@ -1,0 +1,81 @@
+"""The service with a fault, chosen by `FAULT`: what a load must show to be wrong, so that its silence means something.
+
+Each fault is one that a maintainer could make: one function of the store, done in the obvious way. The
+pause that makes the race wide is in here alone; the real service is tested as it is.
+"""
+
+import os
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from time import sleep
+from typing import Any
+
+from sqlalchemy import update
+
+from session_service import store
+from session_service.app import create_app
+from session_service.database import WRITES
+from session_service.extensions import db
+from session_service.models import UserSession
+from session_service.records import End
+
+PAUSE = 0.15
+
+
+def _let_go() -> None:
+    """Commit, and with that let go of every lock; go on in a transaction that may write."""
+    db.session.commit()
+    sleep(PAUSE)
+    db.session.connection(execution_options={WRITES: True})
+
+
+def _then_let_go(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        _let_go()
+        return result
+
+    return call
+
+
+def _write_whole_row_back(session_id: int, *, now: datetime, idle: timedelta | None, interval: timedelta) -> bool:
+    """Touch a session as an object that was read, changed and saved."""
+    row = store.get(session_id)
+    assert row is not None
+    _let_go()
+    _write(session_id, row._replace(last_activity=now)._asdict())
+    return True
+
+
+def _end_without_looking(session_id: int, *args: Any) -> Any:
+    """End a session as an UPDATE does that has lost its conditions."""
+    _write(session_id, {"ended_at": None})
+    return _mark_ended(session_id, *args)
+
+
+def _end_all_that_were_seen(user_id: str, end: End, idle: timedelta | None, **kwargs: Any) -> Any:
+    seen = store.list_active(user_id, end.at, idle)
+    _let_go()
+    for one in seen:
+        _write(one.id, {"ended_at": None})
+    return _mark_all_ended(user_id, end, idle, **kwargs)
+
+
+def _write(session_id: int, values: dict[str, Any]) -> None:
+    db.session.execute(update(UserSession).where(UserSession.id == session_id).values(values))
+
+
+_mark_ended, _mark_all_ended = store.mark_ended, store.mark_all_ended
+
+FAULTS: dict[str, dict[str, Callable[..., Any]]] = {
+    "limit outside the lock": {"list_active": _then_let_go(store.list_active)},
+    "flood outside the lock": {"list_created_at": _then_let_go(store.list_created_at)},
+    "touch writes the row back": {"mark_activity": _write_whole_row_back},
+    "ends without looking": {"mark_ended": _end_without_looking, "mark_all_ended": _end_all_that_were_seen},
+    "creates in two transactions": {"insert_session": _then_let_go(store.insert_session)},
+}
+
+for _name, _function in FAULTS[os.environ["FAULT"]].items():
+    setattr(store, _name, _function)
+
+app = create_app()
