@@ -147,6 +147,8 @@ class Settings:
         hints = get_type_hints(cls)
         values: dict[str, Any] = {}
         problems = [f"{name} is not supported by this release" for name in _NOT_YET if environ.get(name)]
+        if environ.get("UNKNOWN_SESSION_POLICY", "reject") not in {"", "reject"}:
+            problems.append("UNKNOWN_SESSION_POLICY other than reject is not supported by this release")
         for setting in fields(cls):
             text = environ.get(setting.name, "").strip()
             if text:

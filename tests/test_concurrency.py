@@ -4,8 +4,8 @@ Each load has a detector, which says in words what it found wrong. The service m
 and the same load on a service with a fault (`tests/faulty.py`) must make it speak, or its silence means nothing.
 """
 
+import os
 import sqlite3
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ import pytest
 import urllib3
 
 from tests.servers import gunicorn
-from tests.support import CHROME, make_token
+from tests.support import CHROME, MEASURED, make_token
 
 LIMIT = 3
 SIGN_INS_PER_MINUTE = 5
@@ -34,8 +34,9 @@ T = TypeVar("T")
 
 
 def note(text: str) -> None:
-    """Write down what was tried; shown where a test fails, and with `-rP`."""
-    sys.stdout.write(f"{text}\n")
+    """Write down what was tried, to be shown at the end of the run with the name of the test."""
+    test = os.environ["PYTEST_CURRENT_TEST"].rpartition("::")[2].removesuffix(" (call)").removesuffix(" (setup)")
+    MEASURED.append(f"{test}: {text}")
 
 
 # The service, and those who call it

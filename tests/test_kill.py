@@ -9,7 +9,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +32,7 @@ from session_service.app import create_app
 from session_service.extensions import db
 from tests.servers import gunicorn
 from tests.support import CHROME, SignIn, make_token, settings
-from tests.test_concurrency import LIMIT, Answer, Faults, Records, faults_of_rows, faulty, said
+from tests.test_concurrency import LIMIT, Answer, Faults, Records, faults_of_rows, faulty, note, said
 
 USERS = (74, 75, 76, 77)
 MOST_CALLS = 2_000
@@ -64,9 +63,9 @@ class Tally:
 
     def report(self) -> None:
         refused = Counter((answer.status, answer.code) for answer in self.refused)
-        sys.stdout.write(
+        note(
             f"survived {self.kills} kills: {len(self.acknowledged)} acknowledged sign-ins, {len(self.broken)} broken"
-            f" connections, refused: {dict(refused)}, the slowest answer after {self.slowest:.2f} s\n"
+            f" connections, refused: {dict(refused)}, the slowest answer after {self.slowest:.2f} s"
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from subprocess import PIPE, Popen
 from threading import Event, Thread
 from time import monotonic
+from typing import Any
 
 import pytest
 import time_machine
@@ -243,6 +244,52 @@ def test_commands_that_make_no_sense_say_so(app: Flask, words: tuple[str, ...], 
     assert complaint in said
 
 
+@contextmanager
+def purging(database_url: str, home: Path, *options: str) -> Iterator[Popen[str]]:
+    """Run the purge as an operator does, in a process of its own."""
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", "sessions", "purge", *options]
+    environment = {"DATABASE_URL": database_url, "JWT_SECRET_KEY": SECRET, "HOME": str(home)}
+    with Popen(command, cwd=PROJECT, env=environment, stdout=PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_purge_that_is_killed_leaves_nothing_half_done(app: Flask, database_url: str, tmp_path: Path) -> None:
+    with app.app_context():
+        kept = put(1, expires_at=datetime(2100, 1, 1, tzinfo=UTC), last_activity=datetime(2099, 12, 31, tzinfo=UTC))
+        fill(5_000)
+        with purging(database_url, tmp_path, "--batch", "50") as process:
+            wait_until(lambda: scalar(RECORDED) > 0)
+            process.kill()
+        with purging(database_url, tmp_path, "--batch", "50") as process:
+            wait_until(lambda: scalar(ALL) < 5_001)
+            process.kill()
+        halfway = scalar(ALL)
+        with purging(database_url, tmp_path) as process:
+            said, _ = process.communicate(timeout=60)
+
+        assert 1 < halfway < 5_001, "it was killed before or after its work"
+        assert f"removed {halfway - 1} sessions" in said
+        assert list(left()) == [kept]
+
+
+ALL = text("SELECT count(*) FROM sessions")
+RECORDED = text("SELECT count(*) FROM sessions WHERE ended_at IS NOT NULL")
+
+
+def scalar(statement: Any) -> int:
+    with db.engine.connect() as connection:
+        return int(connection.execute(statement).scalar_one())
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = monotonic() + 60
+    while not condition():
+        assert monotonic() < deadline, "it did not come to that"
+
+
 MANY = 200_000
 
 FILL = """
@@ -294,22 +341,16 @@ def test_200000_sessions_are_purged_twice_at_once_beside_live_traffic(
 ) -> None:
     with app.app_context():
         fill(MANY)
-    environment = {"DATABASE_URL": database_url, "JWT_SECRET_KEY": SECRET, "HOME": str(tmp_path)}
 
-    with gunicorn(database_url, MAX_SIGN_INS_PER_MINUTE="0") as url, live_traffic(url) as seen:
-        purges = [
-            Popen(
-                [sys.executable, "-m", "flask", "--app", "wsgi", "sessions", "purge"],
-                cwd=PROJECT,
-                env=environment,
-                stdout=PIPE,
-                text=True,
-            )
-            for _ in range(2)
-        ]
-        said = [process.communicate(timeout=300)[0] for process in purges]
+    with (
+        gunicorn(database_url, MAX_SIGN_INS_PER_MINUTE="0") as url,
+        live_traffic(url) as seen,
+        purging(database_url, tmp_path) as one,
+        purging(database_url, tmp_path) as other,
+    ):
+        said = [process.communicate(timeout=300)[0] for process in (one, other)]
 
-    assert [process.returncode for process in purges] == [0, 0]
+    assert (one.returncode, other.returncode) == (0, 0)
     numbers = [[int(one) for one in re.findall(r"\d+", text)] for text in said]
     with app.app_context():
         ids_left = left()
