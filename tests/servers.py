@@ -27,7 +27,9 @@ PROJECT = Path(__file__).resolve().parent.parent
 PAGES = Path(__file__).resolve().parent / "pages"
 
 SECONDS_TO_START = 20
-SECONDS_TO_STOP = 10
+SECONDS_TO_STOP = 20
+STOP_SOON = ("--graceful-timeout", "5")
+"""A worker that is told to stop just after the fork has no handler for that yet, and is killed after this time."""
 
 OURS = {setting.name for setting in fields(Settings)} | {"HOST", "PORT", "WEB_CONCURRENCY", "WEB_THREADS"}
 """Environment variables that mean something to the service: a test's server sees the test's alone."""
@@ -82,7 +84,7 @@ def gunicorn(database_url: str, *, app: str = "wsgi:app", **environment: str) ->
         "WEB_CONCURRENCY": "2",
         **environment,
     }
-    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", app]
+    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", *STOP_SOON, app]
     url = f"http://127.0.0.1:{port}"
     with _running(command, ready=f"{url}/healthz", environment={**inherited, **given}):
         yield url

@@ -57,7 +57,7 @@ def running(folder: Path, **settings: str) -> Iterator[str]:
     finally:
         process.terminate()
         try:
-            process.communicate(timeout=20)
+            process.communicate(timeout=45)  # over the graceful timeout, for a worker that was just starting
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
