@@ -59,7 +59,7 @@ class SessionCreate(Schema):
     """What a client may say of its device; what the request itself shows is believed before any of it."""
 
     device_fingerprint = Text("An identifier that the client made up; many browsers send the same.", "b3f1c2")
-    device_name = Text("A name for the device, or its raw user agent.", "Ana's laptop")
+    device_name = Text("A name for the device, or its raw user agent.", "Office laptop")
     device_type = Text("One of web, mobile, tablet, bot; anything else tells nothing.", "web")
     browser = Text("The browser's name.", "Chrome")
     ip_address = Text("The address that the client believes to have; `unknown` tells nothing.", "203.0.113.7")

@@ -442,7 +442,7 @@ def test_a_key_fits_its_column_and_cannot_be_forged_by_a_separator() -> None:
 
 
 def test_the_header_beats_whatever_the_body_claims() -> None:
-    claimed = describe(EDGE, device_name="Ana's laptop", device_type="tablet", browser="Chrome")
+    claimed = describe(EDGE, device_name="Office laptop", device_type="tablet", browser="Chrome")
 
     assert claimed == parse_user_agent(EDGE)
     assert (claimed.name, claimed.type, claimed.browser) == ("Edge on Windows 10", "web", "Edge")
@@ -454,9 +454,9 @@ def test_a_user_agent_in_the_body_does_not_beat_the_one_in_the_header() -> None:
 
 @pytest.mark.parametrize("header", [None, "", HTTPX, "okhttp/4.12.0", "asdf", "MockStream/2.3.1"])
 def test_the_body_fills_in_what_no_header_tells(header: str | None) -> None:
-    device = describe(header, device_name="Ana's laptop", device_type="Desktop", browser="Firefox")
+    device = describe(header, device_name="Office laptop", device_type="Desktop", browser="Firefox")
 
-    assert (device.name, device.type, device.browser, device.os) == ("Ana's laptop", "web", "Firefox", None)
+    assert (device.name, device.type, device.browser, device.os) == ("Office laptop", "web", "Firefox", None)
     assert (device.key, device.names_software) == (parse_user_agent(header).key, False)
 
 
@@ -549,9 +549,9 @@ def test_an_app_that_does_not_tell_phone_from_tablet_may_be_told_by_the_body() -
 
 
 def test_a_name_is_one_line_of_what_can_be_seen() -> None:
-    device = describe(HTTPX, device_name="  Ana's\r\nlap\u202etop\x00\u2028 2\ud800 ", browser="Fire\nfox\x1b[31m")
+    device = describe(HTTPX, device_name="  Office\r\nlap\u202etop\x00\u2028 2\ud800 ", browser="Fire\nfox\x1b[31m")
 
-    assert (device.name, device.browser) == ("Ana's laptop 2", "Fire fox[31m")
+    assert (device.name, device.browser) == ("Office laptop 2", "Fire fox[31m")
 
 
 @pytest.mark.parametrize("empty", [None, "", "  ", UNSEEN, "unknown", "Unknown Device", "undefined", "null", "N/A"])

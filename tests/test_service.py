@@ -19,7 +19,7 @@ from tests.support import CHROME, FIREFOX, IPHONE
 
 NOON = datetime(2026, 2, 8, 12, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
-ANA = Principal(user_id="74")
+OWNER = Principal(user_id="74")
 ROOT = Principal(user_id="1", is_admin=True)
 
 
@@ -31,7 +31,7 @@ def create(
     service: SessionService, key: int = 1, *, now: datetime = NOON, user_agent: str = CHROME, **claimed: Any
 ) -> CreatedSession:
     client = Client(user_agent, "203.0.113.7")
-    return service.create_session(claimed, by=ANA, token=token(key), client=client, now=now)
+    return service.create_session(claimed, by=OWNER, token=token(key), client=client, now=now)
 
 
 def with_settings(service: SessionService, **values: Any) -> SessionService:
@@ -105,7 +105,7 @@ def test_every_write_to_a_live_session_looks_at_its_idle_timeout(service: Sessio
 def test_activity_never_goes_backwards(service: SessionService) -> None:
     created = create(service)
 
-    service.update_session_activity(row(created["id"]), by=ANA, now=NOON - timedelta(seconds=1))
+    service.update_session_activity(row(created["id"]), by=OWNER, now=NOON - timedelta(seconds=1))
 
     assert row(created["id"]).last_activity == NOON
 
@@ -115,7 +115,7 @@ def test_an_ended_session_is_not_touched_and_not_ended_again(service: SessionSer
     service.delete_session(created["id"], by=ROOT, now=NOON + TICK)
     ended = row(created["id"])
 
-    service.delete_session(created["id"], by=ANA, now=NOON + 2 * TICK, current_id=created["id"])
+    service.delete_session(created["id"], by=OWNER, now=NOON + 2 * TICK, current_id=created["id"])
     with transaction(writes=True):
         moved = store.mark_activity(created["id"], now=NOON + 2 * TICK, idle=None, interval=timedelta(0))
 
@@ -139,9 +139,9 @@ def test_lists_are_ordered_by_activity_and_capped(service: SessionService) -> No
     roomy = with_settings(service, MAX_SESSIONS_PER_USER=1_000)
     ids = [create(roomy, key, now=NOON + key * TICK, device_fingerprint=str(key))["id"] for key in range(1, 106)]
     for session_id in ids[:103]:
-        roomy.delete_session(session_id, by=ANA, now=NOON + timedelta(seconds=1))
+        roomy.delete_session(session_id, by=OWNER, now=NOON + timedelta(seconds=1))
 
-    listed = roomy.get_user_sessions("74", by=ANA, now=NOON + timedelta(seconds=1), include_inactive=True)
+    listed = roomy.get_user_sessions("74", by=OWNER, now=NOON + timedelta(seconds=1), include_inactive=True)
 
     assert [one["id"] for one in listed] == [*reversed(ids)][:102]
     assert [one["is_active"] for one in listed] == [True] * 2 + [False] * 100
@@ -161,11 +161,11 @@ def test_nothing_happens_where_the_current_session_cannot_be_told(service: Sessi
     created = create(service)
 
     with pytest.raises(NoCurrentSession):
-        service.logout(None, by=ANA, now=NOON)
+        service.logout(None, by=OWNER, now=NOON)
     with pytest.raises(NoCurrentSession):
-        service.update_session_activity(None, by=ANA, now=NOON)
+        service.update_session_activity(None, by=OWNER, now=NOON)
     with pytest.raises(CurrentSessionUnknown):
-        service.delete_user_sessions("74", by=ANA, now=NOON, exclude_current=True)
+        service.delete_user_sessions("74", by=OWNER, now=NOON, exclude_current=True)
     assert row(created["id"]).ended_at is None
 
 
@@ -174,10 +174,10 @@ def test_a_use_case_that_fails_in_the_middle_leaves_nothing(service: SessionServ
     unstorable = replace(token(2), expires_at=datetime(2027, 1, 1))  # noqa: DTZ001 - the fault, met by the last statement
 
     with pytest.raises(StatementError, match="naive datetime"):
-        service.create_session({}, by=ANA, token=unstorable, client=Client(CHROME, "203.0.113.7"), now=NOON + TICK)
+        service.create_session({}, by=OWNER, token=unstorable, client=Client(CHROME, "203.0.113.7"), now=NOON + TICK)
 
     assert row(first["id"]).ended_at is None
-    assert [one["id"] for one in service.get_user_sessions("74", by=ANA, now=NOON + TICK)] == [first["id"]]
+    assert [one["id"] for one in service.get_user_sessions("74", by=OWNER, now=NOON + TICK)] == [first["id"]]
 
 
 def test_nothing_is_created_or_ended_before_what_was_there_already(service: SessionService) -> None:
