@@ -39,7 +39,8 @@ class LocalServer(WSGIApplication):
 
 def main() -> None:
     """Prepare what is missing, bring the tables up to date, and serve."""
-    os.environ.setdefault("JWT_SECRET_KEY", development_secret())
+    if not os.environ.get("JWT_SECRET_KEY"):
+        os.environ["JWT_SECRET_KEY"] = development_secret()
     os.environ["HOST"] = "127.0.0.1"
     if subprocess.run([sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"], check=False).returncode:
         sys.exit("The tables could not be made: see above.")

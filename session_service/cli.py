@@ -106,10 +106,12 @@ def purge_sessions(dry_run: bool, batch: int) -> None:
     if dry_run:
         click.echo("would have " + _summary(would_purge(settings, now=now, batch=batch)))
         return
+    # A job may run without any standard output.
+    is_watched = sys.stdout is not None and sys.stdout.isatty()
     for done in purge(settings, now=now, batch=batch):
-        if sys.stdout.isatty():
+        if is_watched:
             click.echo("\r" + _summary(done), nl=False)
-    start = "\r" if sys.stdout.isatty() else ""
+    start = "\r" if is_watched else ""
     click.echo(f"{start}{_summary(done)}; longest transaction {done.longest_seconds * 1_000:.0f} ms")
 
 
@@ -128,7 +130,7 @@ def _line(session: SessionView) -> str:
 def _user_id(text: str) -> str:
     user_id = parse_user_id(text, _settings().USER_ID_TYPE)
     if user_id is None:
-        raise click.BadParameter("no user can have this id", param_hint="USER_ID")
+        raise click.BadParameter("no user can have this id", param_hint="user id")
     return user_id
 
 

@@ -214,8 +214,9 @@ def _key_problems(settings: Settings) -> Iterator[str]:
 def _directory_problems(url: str | None) -> Iterator[str]:
     try:
         parsed = urlsplit(url or "http://unset/{user_id}")
-        is_usable = parsed.scheme in {"http", "https"} and bool(parsed.hostname) and parsed.port != 0
+        has_place = "{user_id}" in parsed.path + parsed.query and "{" not in parsed.netloc
+        is_usable = parsed.scheme in {"http", "https"} and bool(parsed.hostname) and parsed.port != 0 and has_place
     except ValueError:
         is_usable = False
-    if not is_usable or (url and ("{user_id}" not in url or not url.isascii() or " " in url)):
-        yield "AUTH_SERVER_USER_URL must be an http(s) address with {user_id} in it"
+    if not is_usable or (url and (not url.isascii() or " " in url)):
+        yield "AUTH_SERVER_USER_URL must be an http(s) address with {user_id} in its path or query"

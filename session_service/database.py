@@ -3,8 +3,11 @@
 No tables and no queries here.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
+from psycopg import ProgrammingError
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import Connection, Engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
@@ -30,12 +33,20 @@ def database_problem(url: str) -> str | None:
     except (ArgumentError, ValueError):
         return "must be a database URL, with special characters of a password percent-encoded"
     if parsed.drivername == "postgresql+psycopg":
-        return None
+        return None if _libpq_knows(parsed.query) else "has an option that PostgreSQL's client library does not know"
     if parsed.drivername != "sqlite":
         return "must begin with postgresql://, postgres:// or sqlite:///"
     if parsed.host or parsed.query or not parsed.database or parsed.database.startswith((":memory:", "file:")):
-        return "must name a file, as sqlite:///path: workers cannot share an SQLite database in memory"
+        return "must name a file, as sqlite:///path without options: an SQLite database in memory cannot be shared"
     return None
+
+
+def _libpq_knows(query: Mapping[str, object]) -> bool:
+    try:
+        make_conninfo("", **dict.fromkeys(query, "1"))
+    except ProgrammingError:
+        return False
+    return str(query.get("connect_timeout", "1")).isdecimal()
 
 
 def engine_options(url: str) -> dict[str, Any]:
@@ -44,12 +55,11 @@ def engine_options(url: str) -> dict[str, Any]:
     if given.get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": WAIT_SECONDS}, "pool_timeout": WAIT_SECONDS}
     wait = WAIT_SECONDS * 1_000
+    defaults = {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": wait}
     ours = f"-c statement_timeout={wait} -c lock_timeout={wait} -c timezone=UTC"
     return {
         "connect_args": {
-            "connect_timeout": CONNECT_SECONDS,
-            "tcp_user_timeout": wait,
-            **given.query,
+            **{name: value for name, value in defaults.items() if name not in given.query},
             # The URL may name a schema here (`?options=-csearch_path%3D…`).
             "options": f"{given.query.get('options', '')} {ours}".strip(),
         },

@@ -18,8 +18,8 @@ def example_token(settings: Settings, user_id: str, *, role: str | None, lasts: 
         raise ValueError("only the auth server can issue tokens here: this service has no JWT_SECRET_KEY")
     names = settings.JWT_USER_ID_CLAIM
     claims: dict[str, Any] = {
-        "id" if "id" in names else names[0]: int(user_id) if settings.USER_ID_TYPE == "integer" else user_id,
         "email": "somebody@example.com",
+        "id" if "id" in names else names[0]: int(user_id) if settings.USER_ID_TYPE == "integer" else user_id,
         "exp": int((now + lasts).timestamp()),
         "iss": settings.JWT_ISSUER,
         "aud": settings.JWT_AUDIENCE,

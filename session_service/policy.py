@@ -7,7 +7,7 @@ databases. `store` repeats only `is_active`, as the WHERE clause that guards eve
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from session_service.records import EndReason, LimitPolicy, Newcomer, OpenSession, StoredSession
+from session_service.records import EndReason, LimitPolicy, Newcomer, OpenSession, Principal, StoredSession
 
 THROWN_OUT: frozenset[EndReason] = frozenset({"revoked", "admin", "limit"})
 """Somebody else ended it: the token that was used there may not open a new session by itself."""
@@ -16,6 +16,9 @@ Times = StoredSession | OpenSession
 """Whatever has `last_activity` and `expires_at`."""
 
 SIGN_IN_WINDOW = timedelta(seconds=60)
+
+LONGEST_WAIT = timedelta(seconds=5)
+"""More than a request waits for its connection and its lock together."""
 
 
 def idle_expires_at(session: Times, idle: timedelta | None) -> datetime | None:
@@ -92,6 +95,15 @@ def _looks_alike(session: StoredSession, newcomer: Newcomer) -> bool:
     return same_fingerprint and session.device_key == newcomer.device_key
 
 
+def begins_at(now: datetime, newest: datetime | None) -> datetime:
+    """Return when a session begins that is opened at *now*, after the user's *newest* one was created.
+
+    Whoever waited for the lock has an older clock than those who had it, and ids give the order of creation.
+    A clock that is further ahead than anybody waits is wrong, and nobody follows it.
+    """
+    return newest if newest and now < newest <= now + LONGEST_WAIT else now
+
+
 def sign_in_wait(recent: Sequence[datetime], limit: int, now: datetime) -> int:
     """Return how many whole seconds a sign-in must wait, 0 for not at all.
 
@@ -99,11 +111,18 @@ def sign_in_wait(recent: Sequence[datetime], limit: int, now: datetime) -> int:
         recent: when the user's newest sessions were created, newest first, at least *limit* of them if there are.
         limit: most sign-ins within the 60 seconds before *now*; 0 for no limit.
     """
-    within = [created_at for created_at in recent if created_at > now - SIGN_IN_WINDOW]
+    within = [created_at for created_at in recent if now - SIGN_IN_WINDOW < created_at <= now]
     if limit == 0 or len(within) < limit:
         return 0
     leaves_at = within[limit - 1] + SIGN_IN_WINDOW
     return max(1, -((now - leaves_at) // timedelta(seconds=1)))
+
+
+def reason_of(by: Principal, owner_id: str, *, is_current: bool) -> EndReason:
+    """Return why a session of *owner_id* ends that *by* asked to end, from itself or from another session."""
+    if by.user_id != owner_id:
+        return "admin"
+    return "logout" if is_current else "revoked"
 
 
 def may_sign_in_again(sessions: Sequence[StoredSession], now: datetime, idle: timedelta | None) -> bool:

@@ -8,7 +8,7 @@ from session_service.records import Principal, SessionView, StoredSession
 
 
 def present(
-    session: StoredSession, settings: Settings, *, by: Principal, now: datetime, current_id: int | None
+    session: StoredSession, settings: Settings, *, by: Principal, now: datetime, current_id: int | None = None
 ) -> SessionView:
     """Return *session* as *by* may see it at *now*; an admin or a service also sees who ended it.
 

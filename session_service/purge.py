@@ -4,7 +4,7 @@ In batches, each a short transaction of its own, so that it may be killed at any
 and run beside live traffic.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -38,13 +38,13 @@ def purge(settings: Settings, *, now: datetime, batch: int) -> Iterator[Purged]:
     """
     done, kept_since = Purged(), _kept_since(settings, now)
     for ends in _ends_in_pages(settings, now, batch):
-        done.recorded += _in_transaction(done, partial(purge_store.mark_ran_out, ends))
-        yield done
-    for removed in _batches(done, partial(purge_store.delete_ended, kept_since, batch), batch):
-        done.removed += removed
+        done.recorded += _in_transaction(done, partial(_record, ends, settings, now))
         yield done
     for forgotten in _batches(done, partial(purge_store.delete_tokens, now, batch), batch):
         done.forgotten += forgotten
+        yield done
+    for removed in _batches(done, partial(purge_store.delete_ended, kept_since, batch), batch):
+        done.removed += removed
         yield done
 
 
@@ -62,7 +62,21 @@ def would_purge(settings: Settings, *, now: datetime, batch: int) -> Purged:
 
 
 def _kept_since(settings: Settings, now: datetime) -> datetime:
-    return now - timedelta(days=settings.RETENTION_DAYS)
+    """Return the instant that ends are kept from: the last minute always, for the rule on sign-ins counts rows."""
+    return now - max(timedelta(days=settings.RETENTION_DAYS), policy.SIGN_IN_WINDOW)
+
+
+def _record(ends: Mapping[int, object], settings: Settings, now: datetime) -> int:
+    """Record the ends of those sessions that are still to end, now that nobody can use them in between."""
+    still = _ran_out(purge_store.lock_open(ends.keys()), settings, now)
+    if still:
+        purge_store.mark_ran_out(still)
+    return len(still)
+
+
+def _ran_out(sessions: list[OpenSession], settings: Settings, now: datetime) -> dict[int, tuple[datetime, EndReason]]:
+    ends = {one.id: policy.ran_out(one, now, settings.idle) for one in sessions}
+    return {session_id: end for session_id, end in ends.items() if end}
 
 
 def _ends_in_pages(settings: Settings, now: datetime, batch: int) -> Iterator[dict[int, tuple[datetime, EndReason]]]:
@@ -71,8 +85,7 @@ def _ends_in_pages(settings: Settings, now: datetime, batch: int) -> Iterator[di
     while True:
         with transaction():
             page = purge_store.list_open_after(page[-1] if page else None, batch)
-        ends = {one.id: policy.ran_out(one, now, settings.idle) for one in page}
-        yield {session_id: end for session_id, end in ends.items() if end}
+        yield _ran_out(page, settings, now)
         if len(page) < batch:
             return
 

@@ -3,7 +3,7 @@
 Rows that another transaction holds are left for the next run (`SKIP LOCKED`; SQLite has one writer at a time).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, cast
 
@@ -44,22 +44,20 @@ def list_open_after(after: OpenSession | None, limit: int) -> list[OpenSession]:
     return [OpenSession._make(row) for row in db.session.execute(page)]
 
 
-def mark_ran_out(ends: Mapping[int, tuple[datetime, EndReason]]) -> int:
-    """Record these ends, of sessions that a time limit ended; return how many of them this call recorded."""
-    still_open = (
-        select(_sessions.c.id)
-        .where(_sessions.c.id.in_(ends), _sessions.c.ended_at.is_(None))
-        .with_for_update(skip_locked=True)
+def lock_open(ids: Collection[int]) -> list[OpenSession]:
+    """Lock those of these sessions that nobody else holds and that have no end on record; return them as they are."""
+    still_open = select(*_open_columns).where(_sessions.c.id.in_(ids), _sessions.c.ended_at.is_(None))
+    return [OpenSession._make(row) for row in db.session.execute(still_open.with_for_update(skip_locked=True))]
+
+
+def mark_ran_out(ends: Mapping[int, tuple[datetime, EndReason]]) -> None:
+    """Record these ends, of sessions that are locked."""
+    record = (
+        update(_sessions)
+        .where(_sessions.c.id == bindparam("of_id"), _sessions.c.ended_at.is_(None))
+        .values(ended_at=bindparam("at"), end_reason=bindparam("reason"))
     )
-    ids = list(db.session.execute(still_open).scalars())
-    if ids:
-        record = (
-            update(_sessions)
-            .where(_sessions.c.id == bindparam("of_id"), _sessions.c.ended_at.is_(None))
-            .values(ended_at=bindparam("at"), end_reason=bindparam("reason"))
-        )
-        db.session.execute(record, [{"of_id": one, "at": ends[one][0], "reason": ends[one][1]} for one in ids])
-    return len(ids)
+    db.session.execute(record, [{"of_id": one, "at": end[0], "reason": end[1]} for one, end in ends.items()])
 
 
 def delete_ended(before: datetime, limit: int) -> int:

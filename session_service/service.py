@@ -18,7 +18,6 @@ from session_service.records import (
     Client,
     CreatedSession,
     End,
-    EndReason,
     Newcomer,
     Principal,
     SessionView,
@@ -46,7 +45,8 @@ class SessionService:
             by: the user who signs in; becomes `ended_by` of those who give way.
             token: the session remembers it.
             client: what can be seen of the caller; limits and sameness go by this.
-            now: becomes `created_at`, and `ended_at` of those who give way.
+            now: becomes `created_at`, unless others came first while this one waited, and `ended_at` of those who
+                give way.
 
         Raises:
             SessionEnded: this token's session was ended by somebody else; a new token is needed.
@@ -58,14 +58,14 @@ class SessionService:
             store.add_owner(token.user_id)
             store.lock_owner(token.user_id)
             self._refuse_thrown_out(token, now)
-            now = self._refuse_flood(token.user_id, now)
-            active = store.list_active(token.user_id, now, self.settings.idle)
+            created_at = self._refuse_flood(token.user_id, now)
+            active = self._active_for_good(token.user_id, now)
             created = store.insert_session(
                 user_id=token.user_id,
                 sid=token.sid,
-                created_at=now,
-                last_activity=now,
-                expires_at=now + self.settings.lifetime,
+                created_at=created_at,
+                last_activity=created_at,
+                expires_at=created_at + self.settings.lifetime,
                 **columns,
             )
             replaced = [one for one in active if policy.is_same_device(one, newcomer)]
@@ -73,8 +73,8 @@ class SessionService:
             others = [one for one in active if one not in replaced]
             evicted = self.enforce_max_sessions(others, newcomer, End("limit", by.name, now, created.id))
             store.remember_token(token, created.id)
-        view = self._view(created, now, by=by, current_id=created.id)
-        return {**view, "evicted": [self._view(one, now, by=by) for one in evicted]}
+        view = present(created, self.settings, by=by, now=now, current_id=created.id)
+        return {**view, "evicted": [present(one, self.settings, by=by, now=now) for one in evicted]}
 
     def enforce_max_sessions(self, active: list[StoredSession], newcomer: Newcomer, end: End) -> list[StoredSession]:
         """End whoever of *active* must give way to *newcomer*, and return them; to be called with the owner locked.
@@ -113,7 +113,7 @@ class SessionService:
         if not is_known:
             self._directory.require_user(user_id, by)
         last_active_first = sorted(found.values(), key=lambda one: (one.last_activity, one.id), reverse=True)
-        return [self._view(session, now, by=by, current_id=current_id) for session in last_active_first]
+        return [present(one, self.settings, by=by, now=now, current_id=current_id) for one in last_active_first]
 
     def get_session(
         self, session_id: int, *, by: Principal, now: datetime, current_id: int | None = None
@@ -124,7 +124,8 @@ class SessionService:
             SessionNotFound: unknown, or somebody else's; the caller must not learn which.
         """
         with transaction():
-            return self._view(self._visible(session_id, by), now, by=by, current_id=current_id)
+            session = self._visible(session_id, by)
+        return present(session, self.settings, by=by, now=now, current_id=current_id)
 
     def get_session_count(self, user_id: str, *, now: datetime) -> int:
         """Return on how many devices the user is signed in."""
@@ -139,7 +140,7 @@ class SessionService:
         """
         with transaction(writes=True):
             session = self._visible(session_id, by)
-            reason = _reason(by, session.user_id, is_current=session.id == current_id)
+            reason = policy.reason_of(by, session.user_id, is_current=session.id == current_id)
             store.mark_ended(session.id, End(reason, by.name, now), self.settings.idle)
 
     def logout(self, session: StoredSession | None, *, by: Principal, now: datetime) -> None:
@@ -173,7 +174,7 @@ class SessionService:
         if exclude_current and current_id is None:
             raise CurrentSessionUnknown
         is_own = by.user_id == user_id
-        idle, others = self.settings.idle, End("revoked" if is_own else "admin", by.name, now)
+        idle, others = self.settings.idle, End(policy.reason_of(by, user_id, is_current=False), by.name, now)
         with transaction(writes=True):
             store.lock_owner(user_id)
             closed = store.mark_all_ended(user_id, others, idle, except_id=current_id if is_own else None)
@@ -194,7 +195,7 @@ class SessionService:
             store.mark_activity(session.id, now=now, idle=self.settings.idle, interval=timedelta(0))
             touched = store.get(session.id) or session
             current.refuse_ended(touched, self.settings, now)
-        return self._view(touched, now, by=by, current_id=session.id)
+        return present(touched, self.settings, by=by, now=now, current_id=session.id)
 
     def _refuse_thrown_out(self, token: Token, now: datetime) -> None:
         sessions = current.sessions_of(token)
@@ -202,17 +203,27 @@ class SessionService:
             current.refuse_ended(sessions[0], self.settings, now)
 
     def _refuse_flood(self, user_id: str, now: datetime) -> datetime:
-        """Refuse a sign-in too many; return *now*, or the newest session's creation if that is later.
-
-        Whoever waited for the lock has an older clock than those who had it, and ids give the order of creation.
-        """
+        """Refuse a sign-in too many; return when the new session begins."""
         limit = self.settings.MAX_SIGN_INS_PER_MINUTE
         recent = store.list_created_at(user_id, max(limit, 1))
-        now = max([now, *recent[:1]])
-        wait = policy.sign_in_wait(recent, limit, now)
+        begins_at = policy.begins_at(now, recent[0] if recent else None)
+        wait = policy.sign_in_wait(recent, limit, begins_at)
         if wait:
             raise SignInRateExceeded(retry_after=wait)
-        return now
+        return begins_at
+
+    def _active_for_good(self, user_id: str, now: datetime) -> list[StoredSession]:
+        """Return the user's active sessions, and put on record the ends of those that ran out.
+
+        Those do not count any more, so nothing may bring them back: not even a touch that is older than *now* and
+        still waits somewhere.
+        """
+        idle = self.settings.idle
+        for session in store.list_open(user_id):
+            end = policy.ran_out(session, now, idle)
+            if end:
+                store.mark_ran_out(session, end)
+        return store.list_active(user_id, now, idle)
 
     def _end(self, sessions: list[StoredSession], end: End) -> list[StoredSession]:
         """End *sessions*; return those that this call ended, as they are now."""
@@ -224,15 +235,3 @@ class SessionService:
         if session is None or not (by.is_admin or by.service or by.user_id == session.user_id):
             raise SessionNotFound
         return session
-
-    def _view(
-        self, session: StoredSession, now: datetime, *, by: Principal, current_id: int | None = None
-    ) -> SessionView:
-        return present(session, self.settings, by=by, now=now, current_id=current_id)
-
-
-def _reason(by: Principal, owner_id: str, *, is_current: bool) -> EndReason:
-    """Return why a session of *owner_id* ends that *by* asked to end."""
-    if by.user_id != owner_id:
-        return "admin"
-    return "logout" if is_current else "revoked"

@@ -1,15 +1,16 @@
 """What goes over the wire, in marshmallow: `SessionCreate` comes in, `SessionResponse` and the small answers go out."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from marshmallow import Schema, ValidationError, fields, validate
 
 from session_service.clock import as_text
 from session_service.identifiers import MAX_TEXT_LENGTH, is_storable
+from session_service.records import EndReason
 
 DEVICE_TYPES = ("web", "mobile", "tablet", "bot", "unknown")
-END_REASONS = ("logout", "revoked", "admin", "limit", "replaced", "idle", "expired")
+END_REASONS = get_args(EndReason)
 _TRUE, _FALSE = {"true", "1"}, {"false", "0"}
 
 

@@ -26,7 +26,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from session_service.extensions import db
 from session_service.models import VERSION_TABLE, SessionOwner, SessionToken, UserSession
-from session_service.records import End, StoredSession, Token
+from session_service.records import End, EndReason, StoredSession, Token
 
 MAX_ENDED_LISTED = 100
 """Most ended sessions in one list, the newest by id (contract of `include_inactive`)."""
@@ -65,6 +65,7 @@ _LIST_ACTIVE = (
     .limit(MAX_ACTIVE_LISTED)
 )
 _LIST_ENDED = select(*_columns).where(_of_user, ~_active).order_by(_sessions.c.id.desc()).limit(MAX_ENDED_LISTED)
+_LIST_OPEN = select(*_columns).where(_of_user, _sessions.c.ended_at.is_(None)).limit(MAX_ACTIVE_LISTED)
 _COUNT_ACTIVE = select(func.count()).select_from(_sessions).where(_of_user, _active)
 _ANY_OF_USER = select(_sessions.c.id).where(_of_user).limit(1)
 _LIST_CREATED_AT = select(_sessions.c.created_at).where(_of_user).order_by(_sessions.c.id.desc())
@@ -81,6 +82,15 @@ _GET_BY_SID = (
 _LOCK_OWNER = select(_owners.c.user_id).where(_owners.c.user_id == bindparam("of_user")).with_for_update()
 _INSERT = insert(_sessions).returning(*_columns)
 _MARK_ENDED = update(_sessions).where(_of_id, _active).values(_end).returning(*_columns)
+_MARK_RAN_OUT = (
+    update(_sessions)
+    .where(
+        _of_id,
+        _sessions.c.ended_at.is_(None),
+        _sessions.c.last_activity == bindparam("seen", type_=_sessions.c.last_activity.type),
+    )
+    .values(ended_at=bindparam("new_ended_at"), end_reason=bindparam("new_end_reason"))
+)
 _MARK_ALL_ENDED = (
     update(_sessions)
     .where(_of_user, _active, _sessions.c.id != bindparam("except_id"))
@@ -118,6 +128,11 @@ def get(session_id: int) -> StoredSession | None:
 def list_active(user_id: str, now: datetime, idle: timedelta | None) -> list[StoredSession]:
     """Return the user's active sessions, the last active first."""
     return _all(_LIST_ACTIVE, {"of_user": user_id, **_moment(now, idle)})
+
+
+def list_open(user_id: str) -> list[StoredSession]:
+    """Return the user's sessions whose end is not on record, whether or not they ran out; in no order."""
+    return _all(_LIST_OPEN, {"of_user": user_id})
 
 
 def list_ended(user_id: str, now: datetime, idle: timedelta | None) -> list[StoredSession]:
@@ -164,6 +179,12 @@ def mark_ended(session_id: int, end: End, idle: timedelta | None) -> StoredSessi
     """End a session that is active at `end.at`; return it as it is now, or None if this call did not end it."""
     values = {"of_id": session_id, **_end_values(end), **_moment(end.at, idle)}
     return _one(db.session.execute(_MARK_ENDED, values).first())
+
+
+def mark_ran_out(session: StoredSession, end: tuple[datetime, EndReason]) -> None:
+    """Record that a time limit ended *session*, unless it was used since it was read."""
+    values = {"of_id": session.id, "seen": session.last_activity, "new_ended_at": end[0], "new_end_reason": end[1]}
+    db.session.execute(_MARK_RAN_OUT, values)
 
 
 def mark_all_ended(user_id: str, end: End, idle: timedelta | None, *, except_id: int | None = None) -> int:

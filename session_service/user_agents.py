@@ -14,11 +14,10 @@ from ua_parser import OS, Domain, UserAgent
 from ua_parser.loaders import load_lazy_builtins
 from ua_parser.regex import Resolver
 
+from session_service.identifiers import MAX_TEXT_LENGTH
+
 MAX_USER_AGENT_LENGTH = 512
 """Characters of a user agent that count: what comes behind them is not looked at."""
-
-MAX_TEXT_LENGTH = 255
-"""Longest text that is made of one."""
 
 # Built when the module is loaded, which gunicorn.conf.py does before the fork: it takes about 250 ms. The Rust
 # resolver by name, because ua_parser.parse() falls back in silence to Python's `re`, which a hostile agent can keep

@@ -66,8 +66,16 @@ WRONG_URLS = [
     "PostgreSQL://u@h/db",
     "sqlite:///file:x?mode=memory&uri=true",
     "sqlite://host/x.sqlite3",
+    "postgresql://u@h/d?schema=public",
+    "postgresql://u@h/d?connect_timeout=soon",
 ]
-WRONG_ADDRESSES = ["http://h:a-port/{user_id}", "http://a b/{user_id}", "http:///{user_id}"]
+WRONG_ADDRESSES = [
+    "http://h:a-port/{user_id}",
+    "http://a b/{user_id}",
+    "http:///{user_id}",
+    "http://h/#{user_id}",
+    "http://{user_id}.h/",
+]
 
 BAD = {
     "MAX_SESSIONS_PER_USER": ["0", "-1", "1001", "three", "3.5", "1e3", "٣", "9" * 30],
@@ -173,7 +181,13 @@ def test_a_schema_named_in_the_url_is_kept_beside_our_time_limits() -> None:
     options = engine_options(database_url("postgresql://u@h/d?options=-csearch_path%3Dsess&connect_timeout=9"))
 
     assert options["connect_args"]["options"].startswith("-csearch_path=sess -c statement_timeout=")
-    assert options["connect_args"]["connect_timeout"] == "9"
+    assert "connect_timeout" not in options["connect_args"], "the URL's own counts"
+
+
+def test_a_socket_with_a_port_is_left_to_the_driver() -> None:
+    assert not {"host", "port"} & set(
+        engine_options(database_url("postgresql://u@/d?host=/run/x:5432"))["connect_args"]
+    )
 
 
 def test_bad_settings_end_a_command_with_words_and_without_a_stack() -> None:

@@ -176,12 +176,28 @@ def test_a_look_alike_elsewhere_gives_way_before_the_other_devices() -> None:
         ([1, 2, 60], 3, 0),
         ([0.5, 10, 20, 30], 3, 40),
         ([0, 0, 0], 0, 0),
+        ([-3600, 1], 2, 0),
     ],
 )
 def test_sign_ins_wait_until_the_window_has_room(ages: list[float], limit: int, wait: int) -> None:
     recent = [NOON - timedelta(seconds=age) for age in ages]
 
     assert policy.sign_in_wait(recent, limit, NOON) == wait
+
+
+@pytest.mark.parametrize(
+    ("newest", "begins"),
+    [
+        (None, NOON),
+        (NOON - HOUR, NOON),
+        (NOON + timedelta(seconds=5), NOON + timedelta(seconds=5)),
+        (NOON + timedelta(seconds=5) + TICK, NOON),
+    ],
+)
+def test_a_session_begins_after_those_before_it_unless_their_clock_was_wrong(
+    newest: datetime | None, begins: datetime
+) -> None:
+    assert policy.begins_at(NOON, newest) == begins
 
 
 def ended(session_id: int, reason: EndReason | None, successor_id: int | None = None) -> StoredSession:

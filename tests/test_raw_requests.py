@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from time import monotonic
 from urllib.parse import urlsplit
 
 import pytest
@@ -59,6 +60,30 @@ def test_an_answer_does_not_wait_for_a_body_that_never_comes(address: tuple[str,
         connection.sendall(b"POST /sessions/create HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n")
 
         assert connection.recv(65_536).startswith(b"HTTP/1.1 401 ")
+
+
+def trickle(connection: socket.socket) -> bool:
+    """Send a byte; return whether the other side has closed the connection."""
+    try:
+        connection.sendall(b"x")
+        return connection.recv(1) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+
+
+@pytest.mark.parametrize("path", ["/sessions/create", "/docs"])
+def test_a_trickling_body_holds_nobody_up_for_long(address: tuple[str, int], path: str) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n".encode()
+    with socket.create_connection(address, timeout=10) as connection:
+        connection.sendall(head)
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 4")
+        connection.settimeout(0.2)
+        started, closed = monotonic(), False
+        while not closed and monotonic() - started < 10:
+            closed = trickle(connection)
+        assert closed, "it was read for as long as somebody sent"
 
 
 @pytest.mark.parametrize("name", ["/nope", "/sessions", "//evil.example.com"])

@@ -184,7 +184,7 @@ def test_nothing_is_created_or_ended_before_what_was_there_already(service: Sess
     first = create(service, 1, now=NOON + timedelta(seconds=2), device_fingerprint="a")
     second = create(service, 2, now=NOON, device_fingerprint="b")
     strict = with_settings(service, MAX_SESSIONS_PER_USER=1)
-    create(strict, 3, now=NOON - timedelta(seconds=9), device_fingerprint="c")
+    create(strict, 3, now=NOON - timedelta(seconds=2), device_fingerprint="c")
     late = create(service, 4, now=NOON, device_fingerprint="d")
     service.delete_user_sessions("74", by=ROOT, now=NOON)
 
@@ -214,3 +214,28 @@ def test_a_caller_who_only_reads_is_answered_while_somebody_else_holds_the_lock(
         released.set()
         holder.join()
     assert seen.last_activity == NOON
+
+
+def test_no_late_touch_brings_back_a_session_that_ran_out_and_gave_its_place_away(service: SessionService) -> None:
+    strict = with_settings(service, MAX_SESSIONS_PER_USER=1, SESSION_IDLE_SECONDS=100)
+    first = create(strict, 1, device_fingerprint="a")
+    create(strict, 2, now=NOON + timedelta(seconds=101), device_fingerprint="b")
+
+    with transaction(writes=True):
+        moved = store.mark_activity(
+            first["id"], now=NOON + timedelta(seconds=99), idle=strict.settings.idle, interval=timedelta(0)
+        )
+
+    assert not moved
+    assert (row(first["id"]).end_reason, row(first["id"]).ended_at) == ("idle", NOON + timedelta(seconds=100))
+    assert strict.get_session_count("74", now=NOON + timedelta(seconds=102)) == 1
+
+
+def test_a_clock_that_is_far_ahead_is_not_followed(service: SessionService) -> None:
+    flooded = with_settings(service, MAX_SIGN_INS_PER_MINUTE=2, SESSION_IDLE_SECONDS=3_600)
+    for key, ahead in enumerate((timedelta(0), timedelta(hours=2), timedelta(minutes=2), timedelta(minutes=4))):
+        create(flooded, key, now=NOON + ahead, device_fingerprint=str(key))
+    last = create(flooded, 9, now=NOON + timedelta(minutes=6), device_fingerprint="last")
+
+    assert row(last["id"]).created_at == NOON + timedelta(minutes=6)
+    assert flooded.get_session_count("74", now=NOON + timedelta(minutes=6)) == 3

@@ -3,8 +3,8 @@
 import json
 import logging
 from functools import partial
-from socket import socket
-from time import monotonic
+from socket import SHUT_RD, socket
+from threading import Timer
 from typing import IO, Any, NoReturn, cast
 
 from flask import Request, Response, current_app, request
@@ -105,22 +105,25 @@ def drain_after(response: Response) -> Response:
     environ = request.environ
     is_large = (request.content_length or 0) > DRAINED_BY_GUNICORN or "Transfer-Encoding" in request.headers
     if is_large and "gunicorn.socket" in environ:
+        response.direct_passthrough = False  # a file's answer would not tell when it is out
         response.call_on_close(partial(_drain, environ["wsgi.input"], environ["gunicorn.socket"]))
     return response
 
 
 def _drain(body: IO[bytes], connection: socket) -> None:
-    """Read *body* to its end, but neither for long nor much of it: a client may never send what it announced."""
-    left, deadline, before = MAX_DRAINED_BYTES, monotonic() + DRAIN_SECONDS, connection.gettimeout()
-    connection.settimeout(DRAIN_SECONDS)
+    """Read *body* to its end, but neither for long nor much of it: a client may send it as slowly as it likes."""
+    # A time limit of the socket would be one for each packet; this one ends the reading whatever still trickles in.
+    stop = Timer(DRAIN_SECONDS, connection.shutdown, (SHUT_RD,))
+    stop.start()
+    left = MAX_DRAINED_BYTES
     try:
-        while left > 0 and monotonic() < deadline and (piece := body.read(min(left, 16_384))):
+        while left > 0 and (piece := body.read(min(left, 65_536))):
             left -= len(piece)
     except Exception:
         # Cut off, or broken chunks: gunicorn closes the connection.
         _log.info("a body ended before its announced end")
     finally:
-        connection.settimeout(before)
+        stop.cancel()
 
 
 def parse_json(body: bytes) -> Any:
