@@ -38,7 +38,8 @@ def purge(settings: Settings, *, now: datetime, batch: int) -> Iterator[Purged]:
     """
     done, kept_since = Purged(), _kept_since(settings, now)
     for ends in _ends_in_pages(settings, now, batch):
-        done.recorded += _in_transaction(done, partial(_record, ends, settings, now))
+        if ends:
+            done.recorded += _in_transaction(done, partial(_record, ends, settings, now))
         yield done
     for forgotten in _batches(done, partial(purge_store.delete_tokens, now, batch), batch):
         done.forgotten += forgotten
