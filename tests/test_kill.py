@@ -329,9 +329,11 @@ def test_no_acknowledged_sign_in_is_lost_with_postgresql(tmp_path: Path) -> None
     pid_file = tmp_path / "pid"
     arguments = {"MAX_SIGN_INS_PER_MINUTE": "0", "GUNICORN_CMD_ARGS": f"--pid {pid_file}"}
     with own_postgres() as server, gunicorn(server.url, **arguments) as url:
-        workers = children(int(pid_file.read_text()))
+        master = int(pid_file.read_text())
+        wait_until(lambda: len(children(master)) == 2, "there are two workers")
+        workers = children(master)
         tally = kill_postgres(server, url, kills=3)
-        assert children(int(pid_file.read_text())) == workers
+        assert children(master) == workers
 
         assert {(one.status, one.code, one.retry_after) for one in tally.refused} == {
             (503, "database_unavailable", "1")
