@@ -219,11 +219,12 @@ class SessionService:
         still waits somewhere.
         """
         idle = self.settings.idle
-        for session in store.list_open(user_id):
-            end = policy.ran_out(session, now, idle)
-            if end:
-                store.mark_ran_out(session, end)
-        return store.list_active(user_id, now, idle)
+        still_open = store.list_open(user_id)
+        ends = [(session, end) for session in still_open if (end := policy.ran_out(session, now, idle))]
+        for session, end in ends:
+            store.mark_ran_out(session, end)
+        # One that was used since it was read has not ended, so those that ran out are looked at again.
+        return store.list_active(user_id, now, idle) if ends else still_open
 
     def _end(self, sessions: list[StoredSession], end: End) -> list[StoredSession]:
         """End *sessions*; return those that this call ended, as they are now."""

@@ -65,7 +65,9 @@ _LIST_ACTIVE = (
     .limit(MAX_ACTIVE_LISTED)
 )
 _LIST_ENDED = select(*_columns).where(_of_user, ~_active).order_by(_sessions.c.id.desc()).limit(MAX_ENDED_LISTED)
-_LIST_OPEN = select(*_columns).where(_of_user, _sessions.c.ended_at.is_(None)).limit(MAX_ACTIVE_LISTED)
+_LIST_OPEN = (
+    select(*_columns).where(_of_user, _sessions.c.ended_at.is_(None)).order_by(_sessions.c.id).limit(MAX_ACTIVE_LISTED)
+)
 _COUNT_ACTIVE = select(func.count()).select_from(_sessions).where(_of_user, _active)
 _ANY_OF_USER = select(_sessions.c.id).where(_of_user).limit(1)
 _LIST_CREATED_AT = select(_sessions.c.created_at).where(_of_user).order_by(_sessions.c.id.desc())
@@ -131,7 +133,7 @@ def list_active(user_id: str, now: datetime, idle: timedelta | None) -> list[Sto
 
 
 def list_open(user_id: str) -> list[StoredSession]:
-    """Return the user's sessions whose end is not on record, whether or not they ran out; in no order."""
+    """Return the user's sessions whose end is not on record, whether or not they ran out; the oldest first."""
     return _all(_LIST_OPEN, {"of_user": user_id})
 
 
