@@ -218,6 +218,8 @@ def run_model(service: SessionService, limit_policy: LimitPolicy, examples: int,
             deadline=None,
             suppress_health_check=list(HealthCheck),
             phases=(Phase.generate,),
+            # The same sequences on every machine: fifty random ones do not always come to every reason.
+            derandomize=True,
             report_multiple_bugs=False,
             print_blob=False,
             database=None,
