@@ -68,7 +68,7 @@ def _write(session_id: int, values: dict[str, Any]) -> None:
 _mark_ended, _mark_all_ended = store.mark_ended, store.mark_all_ended
 
 FAULTS: dict[str, dict[str, Callable[..., Any]]] = {
-    "limit outside the lock": {"list_active": _then_let_go(store.list_active)},
+    "limit outside the lock": {"list_open": _then_let_go(store.list_open)},
     "flood outside the lock": {"list_created_at": _then_let_go(store.list_created_at)},
     "touch writes the row back": {"mark_activity": _write_whole_row_back},
     "ends without looking": {"mark_ended": _end_without_looking, "mark_all_ended": _end_all_that_were_seen},
