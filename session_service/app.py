@@ -14,8 +14,11 @@ from session_service.database import database_url, engine_options, prepare_engin
 from session_service.directory import UserDirectory
 from session_service.extensions import db, jwt, migrate
 from session_service.service import SessionService
-from session_service.views import admin, docs, ops, parsing, problems, sessions
+from session_service.views import admin, backend, docs, ops, parsing, problems, sessions
 from session_service.views.openapi import describe_api
+
+EXPOSED_HEADERS = ["Location", "Retry-After", "X-Request-ID", "X-Session-Code", "X-Session-Id", "X-User-Id"]
+"""What pages of other origins may read of an answer."""
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
@@ -66,7 +69,7 @@ def _register_views(app: Flask, settings: Settings) -> None:
     problems.init_app(app)
     api = problems.ProblemApi(app)
     describe_api(api, settings)
-    for blueprint in (sessions.bp, admin.bp, ops.bp, docs.bp):
+    for blueprint in (sessions.bp, backend.validation, backend.introspection, admin.bp, ops.bp, docs.bp):
         api.register_blueprint(blueprint)
     if settings.CORS_ALLOWED_ORIGINS:
         CORS(
@@ -74,7 +77,7 @@ def _register_views(app: Flask, settings: Settings) -> None:
             origins=list(settings.CORS_ALLOWED_ORIGINS),
             methods=["GET", "POST", "DELETE"],
             allow_headers=["authorization", "content-type"],
-            expose_headers=["Location", "Retry-After", "X-Request-ID"],
+            expose_headers=EXPOSED_HEADERS,
             supports_credentials=False,
             send_wildcard=True,
             always_send=False,

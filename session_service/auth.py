@@ -8,6 +8,7 @@ import logging
 from dataclasses import dataclass
 from typing import cast
 
+import jwt
 from flask import current_app, g, request
 from flask_jwt_extended import decode_token
 from flask_jwt_extended.exceptions import InvalidHeaderError, NoAuthorizationError
@@ -16,9 +17,10 @@ from werkzeug.local import LocalProxy
 from session_service.addresses import observed_address
 from session_service.clock import utcnow
 from session_service.config import Settings
-from session_service.current import current_session, note_activity
+from session_service.current import current_session
 from session_service.errors import AdminRequired, ServiceRequired
 from session_service.records import Client, Principal, StoredSession, Token
+from session_service.service import SessionService
 from session_service.tokens import TokenVerifier
 from session_service.user_agents import MAX_USER_AGENT_LENGTH
 
@@ -26,7 +28,7 @@ DECIDES_ITSELF = frozenset({"sessions.create_session"})
 """Endpoints whose use case decides what a token whose session has ended may still do."""
 
 ENDED_IS_FINE = frozenset({"sessions.logout"})
-"""Endpoints that a token whose session has ended may still call."""
+"""Endpoints that a token whose session has ended may still call; a token without any gets none there either."""
 
 _log = logging.getLogger(__name__)
 
@@ -67,12 +69,25 @@ user = cast(UserCaller, caller)
 def require_user() -> None:
     """Admit users with a valid access token, unless the session that it stands for has ended.
 
+    With `UNKNOWN_SESSION_POLICY=adopt`, one that has no session gets one.
+
     Raises:
         TokenMissing, TokenInvalid, TokenExpired: by way of flask-jwt-extended and its loaders.
         SessionEnded: the session that the token stands for is no more.
+        LimitRefusesAdoption, RateRefusesAdoption: it has none, and cannot have one now.
     """
     if request.method != "OPTIONS":
-        g.caller = _user()
+        g.caller = _user(adopts=_settings().UNKNOWN_SESSION_POLICY == "adopt")
+
+
+def require_service() -> None:
+    """Admit services by HTTP Basic (RFC 7617).
+
+    Raises:
+        ServiceRequired: other credentials came, or none.
+    """
+    if request.method != "OPTIONS":
+        g.caller = Caller(principal=_service(), client=_client())
 
 
 def require_admin_or_service() -> None:
@@ -94,17 +109,31 @@ def require_admin_or_service() -> None:
     g.caller = admin
 
 
-def _user() -> UserCaller:
-    encoded, verifier = _bearer_token(), _verifier()
-    token = verifier.read(encoded, decode_token(encoded))
+def _user(*, adopts: bool = False) -> UserCaller:
+    encoded = _bearer_token()
+    token = _read_token(encoded)
     principal = Principal(user_id=token.user_id, is_admin=token.is_admin, bearer=encoded)
     client, now = _client(), utcnow()
     if request.endpoint in DECIDES_ITSELF:
         return UserCaller(principal, client, token, None)
-    session = current_session(token, client, _settings(), now=now, may_have_ended=request.endpoint in ENDED_IS_FINE)
-    if session:
-        session = note_activity(session, _settings(), now)
+    may_have_ended = request.endpoint in ENDED_IS_FINE
+    session = current_session(token, client, _settings(), now=now, may_have_ended=may_have_ended)
+    if session is None and adopts and not may_have_ended:
+        service: SessionService = current_app.extensions["session_service"]
+        session = service.adopt_session(by=principal, token=token, client=client, now=now)
     return UserCaller(principal, client, token, session)
+
+
+def find_token(encoded: str) -> Token | None:
+    """Return what an access token says of its bearer; None where it proves nothing, or no longer."""
+    try:
+        return _read_token(encoded)
+    except jwt.InvalidTokenError:
+        return None
+
+
+def _read_token(encoded: str) -> Token:
+    return _verifier().read(encoded, decode_token(encoded))
 
 
 def _bearer_token() -> str:

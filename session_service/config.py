@@ -15,7 +15,7 @@ from session_service.database import database_problem
 from session_service.environment import parser_of
 from session_service.identifiers import is_short_text, parse_user_id
 from session_service.keys import KeyProblem, public_key_algorithms
-from session_service.records import LimitPolicy, UserIdType
+from session_service.records import LimitPolicy, UnknownSessionPolicy, UserIdType
 
 MIN_SECRET_BYTES = 32
 """What RFC 7518 section 3.2 asks of an HS256 key."""
@@ -24,6 +24,12 @@ MAX_PORT = 65_535
 _CENTURY = 100 * 366 * 86_400
 _ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9.-]+(?::([0-9]{1,5}))?")
 """No IPv6 literals: flask-cors would take their brackets for a pattern."""
+
+_CHOICES = {
+    "USER_ID_TYPE": UserIdType,
+    "SESSION_LIMIT_POLICY": LimitPolicy,
+    "UNKNOWN_SESSION_POLICY": UnknownSessionPolicy,
+}
 
 _NOT_YET = ("JWT_JWKS_URL", "AUTH_SERVER_USERINFO_URL")
 
@@ -114,6 +120,9 @@ class Settings:
     MAX_SIGN_INS_PER_MINUTE: int = _number(10, 0, 100_000)
     """Most sessions one user may create within 60 seconds; 0 turns the rule off."""
 
+    UNKNOWN_SESSION_POLICY: UnknownSessionPolicy = "reject"
+    """Of a good token without a session `validate` says no (`reject`), or yes (`allow`), or one is opened (`adopt`)."""
+
     RETENTION_DAYS: int = _number(90, 0, 36_500)
     """How long ended sessions are kept before the purge removes them."""
 
@@ -147,8 +156,6 @@ class Settings:
         hints = get_type_hints(cls)
         values: dict[str, Any] = {}
         problems = [f"{name} is not supported by this release" for name in _NOT_YET if environ.get(name)]
-        if environ.get("UNKNOWN_SESSION_POLICY", "reject") not in {"", "reject"}:
-            problems.append("UNKNOWN_SESSION_POLICY other than reject is not supported by this release")
         for setting in fields(cls):
             text = environ.get(setting.name, "").strip()
             if text:
@@ -172,7 +179,7 @@ def _problems(settings: Settings) -> Iterator[str]:
         value, rules = getattr(settings, setting.name), setting.metadata
         if rules and not rules["least"] <= value <= rules["most"]:
             yield f"{setting.name} must be from {rules['least']} to {rules['most']}"
-    for name, choices in (("USER_ID_TYPE", UserIdType), ("SESSION_LIMIT_POLICY", LimitPolicy)):
+    for name, choices in _CHOICES.items():
         if getattr(settings, name) not in get_args(choices):
             yield f"{name} must be one of {', '.join(get_args(choices))}"
     for name in ("JWT_USER_ID_CLAIM", "ADMIN_ROLES"):

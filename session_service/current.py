@@ -1,16 +1,16 @@
 """USE CASE: which session is this token's? The question that decides whether logout closes the right device.
 
-In this order: the `sid` claim, where tokens have one; then the token itself, which a session remembers
-from the sign-in that it was used for. Where neither tells, there is none.
+In this order: the `sid` claim, where tokens have one, alone; then the token itself, which a session remembers
+from when it was seen with it; then the device that it is used on. Where nothing tells, there is none.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from session_service import devices, policy, store
-from session_service.clock import as_text
+from session_service import addresses, devices, policy, recognition, store
+from session_service.clock import as_text, in_words
 from session_service.config import Settings
 from session_service.errors import DatabaseUnavailable, SessionEnded
-from session_service.records import Client, EndReason, StoredSession, Token
+from session_service.records import Client, EndReason, Sighting, StoredSession, Token
 from session_service.transaction import transaction
 
 _WORDS: dict[EndReason, str] = {
@@ -23,61 +23,40 @@ _WORDS: dict[EndReason, str] = {
 }
 
 
-def sessions_of(token: Token) -> list[StoredSession]:
-    """Return the sessions that *token* stands for, newest first: by its `sid` alone, or else by the token itself."""
-    if token.sid is None:
-        return store.list_by_token(token)
-    found = store.get_by_sid(token.user_id, token.sid)
-    return [found] if found else []
-
-
-def choose(
-    sessions: list[StoredSession], device_key: str, now: datetime, idle: timedelta | None
-) -> StoredSession | None:
-    """Return the one of *sessions* that a caller on this device most likely means, or None of none.
-
-    Two sign-ins within one second may have byte-identical tokens: those of the caller's device go before
-    others, active ones before ended ones, then the newest.
-    """
-    return max(
-        sessions,
-        key=lambda session: (session.device_key == device_key, policy.is_active(session, now, idle), session.id),
-        default=None,
-    )
-
-
 def current_session(
     token: Token, client: Client, settings: Settings, *, now: datetime, may_have_ended: bool = False
 ) -> StoredSession | None:
-    """Return the session that *token* belongs to; None where it cannot be told.
+    """Return the session that *token* belongs to, and note that it is in use; None where it cannot be told.
 
     A valid token without any session is fine: a JWT is trusted, only an *ended* session is not.
 
     Raises:
         SessionEnded: it has ended, unless *may_have_ended*.
     """
-    device_key = devices.parse_user_agent(client.user_agent).key
     with transaction():
-        session = choose(sessions_of(token), device_key, now, settings.idle)
+        session, is_remembered = find_session(token, client, settings, now)
         if session and not may_have_ended:
             refuse_ended(session, settings, now)
-    return session
+    return _note_use(session, None if is_remembered else token, settings, now) if session else None
 
 
-def note_activity(session: StoredSession, settings: Settings, now: datetime) -> StoredSession:
-    """Write that *session* was used, unless that was written lately; what has ended stays as it is.
+def find_session(token: Token, client: Client, settings: Settings, now: datetime) -> tuple[StoredSession | None, bool]:
+    """Return the session that *token* belongs to, and whether the token itself says so; within a transaction."""
+    seen, idle = _sighting(client), settings.idle
+    session = recognition.choose(sessions_of(token), seen, now, idle)
+    if session or token.sid is not None:
+        return session, True
+    recent = store.list_recent(token.user_id, recognition.thrown_out_since(now, idle))
+    only_here = settings.UNKNOWN_SESSION_POLICY == "adopt"
+    return recognition.recognise(recent, seen, now, idle, only_here=only_here), False
 
-    Activity may be written late or be lost: a caller who only reads does not wait for somebody else's lock twice.
-    """
-    interval = settings.activity_interval
-    if not (policy.is_active(session, now, settings.idle) and policy.activity_due(session, now, interval)):
-        return session
-    try:
-        with transaction(writes=True):
-            moved = store.mark_activity(session.id, now=now, idle=settings.idle, interval=interval)
-    except DatabaseUnavailable:
-        return session
-    return session._replace(last_activity=now) if moved else session
+
+def sessions_of(token: Token) -> list[StoredSession]:
+    """Return the sessions that *token* stands for, newest first: by its `sid` alone, or else by the token itself."""
+    if token.sid is None:
+        return store.list_by_token(token)
+    found = store.get_by_sid(token.user_id, token.sid)
+    return [found] if found else []
 
 
 def refuse_ended(session: StoredSession, settings: Settings, now: datetime) -> None:
@@ -89,8 +68,42 @@ def refuse_ended(session: StoredSession, settings: Settings, now: datetime) -> N
     end = policy.end_of(session, now, settings.idle)
     if end:
         ended_at, reason = end
-        words = _limit_words(session, settings) if reason == "limit" else _WORDS[reason]
+        why = _limit_words(session, settings) if reason == "limit" else _WORDS[reason]
+        words = f"{why} It was {session.device_name}, on {in_words(ended_at)}."
         raise SessionEnded(words, end_reason=reason, ended_at=as_text(ended_at))
+
+
+def _note_use(session: StoredSession, newly_seen: Token | None, settings: Settings, now: datetime) -> StoredSession:
+    """Write that *session* was used, and with which new token; what has ended stays as it is.
+
+    Activity may be written late or be lost: a caller who only reads does not wait for somebody else's lock twice.
+    """
+    idle, interval = settings.idle, settings.activity_interval
+    is_due = policy.activity_due(session, now, interval)
+    if not policy.is_active(session, now, idle) or not (is_due or newly_seen):
+        return session
+    moved = False
+    try:
+        with transaction(writes=True):
+            if newly_seen:
+                store.remember_token(newly_seen, session.id, now=now, idle=idle)
+            if is_due:
+                moved = store.mark_activity(session.id, now=now, idle=idle, interval=interval)
+    except DatabaseUnavailable:
+        # The device may change its address before the next call, and would not be recognised then.
+        if newly_seen:
+            raise
+    return session._replace(last_activity=now) if moved else session
+
+
+def _sighting(client: Client) -> Sighting:
+    device = devices.parse_user_agent(client.user_agent)
+    return Sighting(
+        device_key=device.key,
+        network=addresses.network_of(client.address),
+        is_recognised=device.names_software,
+        is_handheld=device.type in recognition.HANDHELDS,
+    )
 
 
 def _limit_words(session: StoredSession, settings: Settings) -> str:

@@ -11,6 +11,9 @@
     │   ├── TokenInvalid
     │   ├── TokenExpired
     │   ├── SessionEnded
+    │   ├── SessionUnknown
+    │   ├── LimitRefusesAdoption
+    │   ├── RateRefusesAdoption
     │   └── ServiceRequired
     ├── AdminRequired
     ├── NotFound                   the thing asked for does not exist, as far as this caller may know
@@ -122,6 +125,13 @@ class SessionEnded(NotAuthenticated):
     detail = "This session has ended. Please sign in again."
 
 
+class SessionUnknown(NotAuthenticated):
+    """The token is good, but no session belongs to it, and `UNKNOWN_SESSION_POLICY` is `reject`."""
+
+    code = "session_unknown"
+    detail = "No session belongs to this sign-in. Please sign in again."
+
+
 class ServiceRequired(NotAuthenticated):
     """The credentials of a service are needed, and these are none."""
 
@@ -194,6 +204,20 @@ class SignInRateExceeded(SessionServiceError):
 
     code = "sign_in_rate_exceeded"
     detail = "Too many sign-ins within a minute. Please wait a moment."
+
+
+class LimitRefusesAdoption(NotAuthenticated):
+    """The token was about to get a session at its first sight, and all places are taken."""
+
+    code = SessionLimitReached.code
+    detail = SessionLimitReached.detail
+
+
+class RateRefusesAdoption(NotAuthenticated):
+    """The token was about to get a session at its first sight, and its user got too many within the last minute."""
+
+    code = SignInRateExceeded.code
+    detail = SignInRateExceeded.detail
 
 
 class Unavailable(SessionServiceError):

@@ -17,7 +17,7 @@ def present(
     end = policy.end_of(session, now, settings.idle)
     view = SessionView(
         id=session.id,
-        user_id=int(session.user_id) if settings.USER_ID_TYPE == "integer" else session.user_id,
+        user_id=shown_user_id(session.user_id, settings),
         device_name=session.device_name,
         device_type=session.device_type,
         browser=session.browser,
@@ -36,3 +36,8 @@ def present(
     if by.is_admin or by.service:
         view["ended_by"] = session.ended_by
     return view
+
+
+def shown_user_id(user_id: str, settings: Settings) -> int | str:
+    """Return a user's id as callers see it: a number, unless `USER_ID_TYPE` is `string`."""
+    return int(user_id) if settings.USER_ID_TYPE == "integer" else user_id

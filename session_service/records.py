@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, NotRequired, TypedDict
 EndReason = Literal["logout", "revoked", "admin", "limit", "replaced", "idle", "expired"]
 IpSource = Literal["observed", "reported"]
 LimitPolicy = Literal["evict_oldest", "evict_idle", "reject"]
+UnknownSessionPolicy = Literal["reject", "allow", "adopt"]
 UserIdType = Literal["integer", "string"]
 
 
@@ -23,7 +24,10 @@ class Token:
     """The auth server's own session id, where it gives one (OpenID Connect Front-Channel Logout 1.0 section 3)."""
     key: bytes
     """32 bytes that stand for this token of this user: SHA-256 of its `jti`, else of its signing input."""
+    exp: int
+    """When it expires, in seconds since 1970, as its claim says."""
     expires_at: datetime
+    """The same as an instant, or the last one that there is."""
     is_admin: bool
 
 
@@ -50,6 +54,18 @@ class Client:
     user_agent: str | None
     address: str | None
     """As the connection or the trusted proxies have it; None where it is not an address (a Unix socket)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """The device that a call comes from, as far as it can be recognised."""
+
+    device_key: str
+    network: str | None
+    is_recognised: bool
+    """Whether the user agent names a browser or an app, and not just an HTTP library."""
+    is_handheld: bool
+    """A phone or a tablet: it goes from network to network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +145,25 @@ class SessionView(TypedDict):
     end_reason: EndReason | None
     ended_by: NotRequired[str | None]
     """Only there for admins and services."""
+
+
+class Liveness(TypedDict):
+    """What `validate` answers: the session is alive, or there is none and the policy says that this will do."""
+
+    active: bool
+    session_id: int | None
+    user_id: int | str
+    expires_at: datetime | None
+
+
+class Introspection(TypedDict):
+    """What `introspect` answers (RFC 7662 section 2.2); of a token that is not active nothing else is told."""
+
+    active: bool
+    sub: NotRequired[str]
+    exp: NotRequired[int]
+    session_id: NotRequired[int | None]
+    sid: NotRequired[str]
 
 
 class CreatedSession(SessionView):

@@ -1,92 +1,24 @@
-"""USE CASES: what happens to sessions. Each is one transaction; the rules are in `policy`, the SQL in `store`."""
+"""USE CASES: what happens to sessions once they are there. Each is one transaction; the rules are in `policy`."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from session_service import current, policy, store
+from session_service import current, policy, recognition, store
 from session_service.config import Settings
 from session_service.directory import UserDirectory
-from session_service.errors import (
-    CurrentSessionUnknown,
-    NoCurrentSession,
-    SessionLimitReached,
-    SessionNotFound,
-    SignInRateExceeded,
-)
-from session_service.presenter import present
-from session_service.records import (
-    Client,
-    CreatedSession,
-    End,
-    Newcomer,
-    Principal,
-    SessionView,
-    StoredSession,
-    Token,
-)
-from session_service.sign_in import describe_sign_in
+from session_service.errors import CurrentSessionUnknown, NoCurrentSession, SessionNotFound, SessionUnknown
+from session_service.opening import SessionOpening
+from session_service.presenter import present, shown_user_id
+from session_service.records import End, Introspection, Liveness, Principal, SessionView, StoredSession, Token
 from session_service.transaction import transaction
 
 
-class SessionService:
-    """The sessions of all users, by the settings of one service."""
+class SessionService(SessionOpening):
+    """The sessions of all users, by the settings of one service; how they open is in `opening`."""
 
     def __init__(self, settings: Settings, directory: UserDirectory) -> None:
-        self.settings = settings
+        super().__init__(settings)
         self._directory = directory
-
-    def create_session(
-        self, claimed: Mapping[str, str | None], *, by: Principal, token: Token, client: Client, now: datetime
-    ) -> CreatedSession:
-        """Open a session for a token that was just issued; whoever has to give way ends in the same transaction.
-
-        Args:
-            claimed: what the client says of its device, the fields of `SessionCreate`; never trusted as an identity.
-            by: the user who signs in; becomes `ended_by` of those who give way.
-            token: the session remembers it.
-            client: what can be seen of the caller; limits and sameness go by this.
-            now: becomes `created_at`, unless others came first while this one waited, and `ended_at` of those who
-                give way.
-
-        Raises:
-            SessionEnded: this token's session was ended by somebody else; a new token is needed.
-            SignInRateExceeded: too many sign-ins within a minute; nothing was ended.
-            SessionLimitReached: the policy is `reject` and the limit is reached; nothing was ended.
-        """
-        newcomer, columns = describe_sign_in(claimed, client, self.settings.TRUSTED_PROXY_HOPS)
-        with transaction(writes=True):
-            store.add_owner(token.user_id)
-            store.lock_owner(token.user_id)
-            self._refuse_thrown_out(token, now)
-            created_at = self._refuse_flood(token.user_id, now)
-            active = self._active_for_good(token.user_id, now)
-            created = store.insert_session(
-                user_id=token.user_id,
-                sid=token.sid,
-                created_at=created_at,
-                last_activity=created_at,
-                expires_at=created_at + self.settings.lifetime,
-                **columns,
-            )
-            replaced = [one for one in active if policy.is_same_device(one, newcomer)]
-            self._end(replaced, End("replaced", by.name, now, created.id))
-            others = [one for one in active if one not in replaced]
-            evicted = self.enforce_max_sessions(others, newcomer, End("limit", by.name, now, created.id))
-            store.remember_token(token, created.id)
-        view = present(created, self.settings, by=by, now=now, current_id=created.id)
-        return {**view, "evicted": [present(one, self.settings, by=by, now=now) for one in evicted]}
-
-    def enforce_max_sessions(self, active: list[StoredSession], newcomer: Newcomer, end: End) -> list[StoredSession]:
-        """End whoever of *active* must give way to *newcomer*, and return them; to be called with the owner locked.
-
-        Raises:
-            SessionLimitReached: somebody would have to, and the policy is `reject`.
-        """
-        limit, limit_policy = self.settings.MAX_SESSIONS_PER_USER, self.settings.SESSION_LIMIT_POLICY
-        evicted = policy.whom_to_evict(active, newcomer, limit, limit_policy)
-        if evicted and limit_policy == "reject":
-            raise SessionLimitReached
-        return self._end(evicted, end)
 
     def get_user_sessions(
         self,
@@ -197,39 +129,47 @@ class SessionService:
             current.refuse_ended(touched, self.settings, now)
         return present(touched, self.settings, by=by, now=now, current_id=session.id)
 
-    def _refuse_thrown_out(self, token: Token, now: datetime) -> None:
-        sessions = current.sessions_of(token)
-        if not policy.may_sign_in_again(sessions, now, self.settings.idle):
-            current.refuse_ended(sessions[0], self.settings, now)
+    def validate(self, session: StoredSession | None, *, token: Token, lacking: Sequence[str] = ()) -> Liveness:
+        """Say that the session of a token is alive; an ended one has been refused before this is asked.
 
-    def _refuse_flood(self, user_id: str, now: datetime) -> datetime:
-        """Refuse a sign-in too many; return when the new session begins."""
-        limit = self.settings.MAX_SIGN_INS_PER_MINUTE
-        recent = store.list_created_at(user_id, max(limit, 1))
-        begins_at = policy.begins_at(now, recent[0] if recent else None)
-        wait = policy.sign_in_wait(recent, limit, begins_at)
-        if wait:
-            raise SignInRateExceeded(retry_after=wait)
-        return begins_at
+        Args:
+            session: the token's, active; None where it has none.
+            lacking: names of the headers by which a device is recognised, and which did not come along.
 
-    def _active_for_good(self, user_id: str, now: datetime) -> list[StoredSession]:
-        """Return the user's active sessions, and put on record the ends of those that ran out.
-
-        Those do not count any more, so nothing may bring them back: not even a touch that is older than *now* and
-        still waits somewhere.
+        Raises:
+            SessionUnknown: it has none, and `UNKNOWN_SESSION_POLICY` does not allow that.
         """
-        idle = self.settings.idle
-        still_open = store.list_open(user_id)
-        ends = [(session, end) for session in still_open if (end := policy.ran_out(session, now, idle))]
-        for session, end in ends:
-            store.mark_ran_out(session, end)
-        # One that was used since it was read has not ended, so those that ran out are looked at again.
-        return store.list_active(user_id, now, idle) if ends else still_open
+        if session is None and self.settings.UNKNOWN_SESSION_POLICY != "allow":
+            hint = (
+                f" The request came without {' and '.join(lacking)}: send on what the caller sent." if lacking else ""
+            )
+            raise SessionUnknown(SessionUnknown.detail + hint)
+        return Liveness(
+            active=True,
+            session_id=session.id if session else None,
+            user_id=shown_user_id(token.user_id, self.settings),
+            expires_at=session.expires_at if session else None,
+        )
 
-    def _end(self, sessions: list[StoredSession], end: End) -> list[StoredSession]:
-        """End *sessions*; return those that this call ended, as they are now."""
-        ended = [store.mark_ended(one.id, end, self.settings.idle) for one in sessions]
-        return [one for one in ended if one]
+    def introspect(self, token: Token | None, *, now: datetime) -> Introspection:
+        """Say whether *token* may be used, to a service that was handed it (RFC 7662); nothing changes by that.
+
+        Its device is not seen, so only its `sid` or the token itself tells which session is meant.
+
+        Args:
+            token: None for a text that is no good token; nothing is said of the difference.
+        """
+        if token is None:
+            return {"active": False}
+        with transaction():
+            session = recognition.choose(current.sessions_of(token), None, now, self.settings.idle)
+        is_known = session is not None or self.settings.UNKNOWN_SESSION_POLICY != "reject"
+        if not is_known or (session and not policy.is_active(session, now, self.settings.idle)):
+            return {"active": False}
+        answer = Introspection(
+            active=True, sub=token.user_id, exp=token.exp, session_id=session.id if session else None
+        )
+        return answer if token.sid is None else {**answer, "sid": token.sid}
 
     def _visible(self, session_id: int, by: Principal) -> StoredSession:
         session = store.get(session_id)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, get_args
 
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
 from session_service.clock import as_text
 from session_service.identifiers import MAX_TEXT_LENGTH, is_storable
@@ -153,6 +153,37 @@ class DeviceCount(Schema):
 
     active_devices = fields.Integer(required=True, metadata={"example": 2})
     max_devices = fields.Integer(required=True, metadata={"example": 3})
+
+
+class Validation(Schema):
+    """That a token's session is alive, or that it has none and may do without."""
+
+    active = fields.Boolean(required=True, metadata={"example": True})
+    session_id = fields.Integer(required=True, allow_none=True, metadata={"example": 1})
+    user_id = UserId(required=True, metadata={"example": 74})
+    expires_at = _instant("The session's absolute end; null without one.", "2025-03-10T10:30:00Z", nullable=True)
+
+
+class IntrospectionRequest(Schema):
+    """The form of RFC 7662 section 2.1; other fields of it are ignored."""
+
+    class Meta:
+        """Fields of extensions are not for this service to refuse (RFC 6749 section 3.2)."""
+
+        unknown = EXCLUDE
+
+    token = fields.String(required=True, metadata={"description": "The access token in question."})
+    token_type_hint = fields.String(metadata={"description": "Not needed, and ignored.", "example": "access_token"})
+
+
+class IntrospectionAnswer(Schema):
+    """The answer of RFC 7662 section 2.2: of a token that is not active, nothing else is told."""
+
+    active = fields.Boolean(required=True, metadata={"example": True})
+    sub = fields.String(metadata={"description": "The user's id.", "example": "74"})
+    exp = fields.Integer(metadata={"description": "When the token expires.", "example": 1739010600})
+    session_id = fields.Integer(allow_none=True, metadata={"description": "Null without one.", "example": 1})
+    sid = fields.String(metadata={"description": "The token's own `sid`, where it has one.", "example": "08a5019c"})
 
 
 class IncludeInactive(Schema):

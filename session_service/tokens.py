@@ -116,6 +116,7 @@ class TokenVerifier:
             user_id=user_id,
             sid=_text(claims, "sid"),
             key=_token_key(user_id, _text(claims, "jti"), encoded),
+            exp=claims["exp"],
             expires_at=_expires_at(claims["exp"]),
             is_admin=user_id in settings.ADMIN_USER_IDS or holds_role(claims, settings),
         )

@@ -110,7 +110,7 @@ BAD = {
     "JWT_PREVIOUS_SECRET_KEY": ["too-short"],
     "JWT_JWKS_URL": ["https://auth.example.com/keys"],
     "AUTH_SERVER_USERINFO_URL": ["https://auth.example.com/me"],
-    "UNKNOWN_SESSION_POLICY": ["adopt"],
+    "UNKNOWN_SESSION_POLICY": ["Adopt", "accept"],
 }
 
 

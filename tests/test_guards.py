@@ -3,10 +3,15 @@
 from flask import Flask
 
 from session_service import auth
-from session_service.auth import require_admin_or_service, require_user
+from session_service.auth import require_admin_or_service, require_service, require_user
 
 OPEN = {"/healthz", "/readyz", "/openapi.json", "/docs", "/docs/<name>"}
-GUARDS = {"sessions": require_user, "admin": require_admin_or_service}
+GUARDS = {
+    "sessions": require_user,
+    "validation": require_user,
+    "introspection": require_service,
+    "admin": require_admin_or_service,
+}
 
 
 def test_every_route_is_guarded_or_meant_to_be_open(app: Flask) -> None:
@@ -25,10 +30,11 @@ def test_no_guarded_route_answers_without_credentials(app: Flask) -> None:
         for method in (rule.methods or set()) - {"OPTIONS"}:
             response = client.open(path, method=method)
             assert response.status_code == 401, (method, path)
-            assert response.headers["WWW-Authenticate"].startswith("Bearer")
+            scheme = "Basic" if rule.endpoint.startswith("introspection") else "Bearer"
+            assert response.headers["WWW-Authenticate"].startswith(scheme)
             tried += 1
 
-    assert tried == 14
+    assert tried == 17
 
 
 def test_endpoints_with_rules_of_their_own_exist(app: Flask) -> None:

@@ -82,7 +82,7 @@ class OneUser(RuleBasedStateMachine):
     @rule(agent=st.sampled_from(AGENTS), place=st.sampled_from(PLACES), fingerprint=st.sampled_from((None, "f")))
     def create(self, agent: str, place: str, fingerprint: str | None) -> None:
         OneUser.steps += 1
-        token = Token(self.user_id, None, next(self.tokens).to_bytes(32, "big"), NOON + timedelta(days=999), False)
+        token = Token(self.user_id, None, next(self.tokens).to_bytes(32, "big"), 0, NOON + timedelta(days=999), False)
         evicted = self.make_way(agent, place, fingerprint)
 
         created = self.service.create_session(

@@ -24,7 +24,7 @@ ROOT = Principal(user_id="1", is_admin=True)
 
 
 def token(key: int = 1, user_id: str = "74", sid: str | None = None) -> Token:
-    return Token(user_id, sid, key.to_bytes(32, "big"), NOON + timedelta(days=1), is_admin=False)
+    return Token(user_id, sid, key.to_bytes(32, "big"), 0, NOON + timedelta(days=1), is_admin=False)
 
 
 def create(
@@ -70,7 +70,7 @@ def test_remembering_a_token_twice_changes_nothing(service: SessionService) -> N
     created = create(service)
 
     with transaction(writes=True):
-        store.remember_token(token(), created["id"])
+        store.remember_token(token(), created["id"], now=NOON, idle=None)
 
     with transaction():
         assert len(store.list_by_token(token())) == 1
@@ -209,10 +209,13 @@ def test_a_caller_who_only_reads_is_answered_while_somebody_else_holds_the_lock(
     holder.start()
     try:
         assert held.wait(30)
-        seen = current.note_activity(row(created["id"]), service.settings, NOON + timedelta(hours=1))
+        seen = current.current_session(
+            token(), Client(CHROME, "203.0.113.7"), service.settings, now=NOON + timedelta(hours=1)
+        )
     finally:
         released.set()
         holder.join()
+    assert seen
     assert seen.last_activity == NOON
 
 

@@ -273,7 +273,7 @@ def test_logout_all_but_this_one(app: Flask, sign_in: SignIn) -> None:
 
 def test_logout_all_but_the_current_one_closes_nothing_where_that_cannot_be_told(app: Flask, sign_in: SignIn) -> None:
     device = sign_in()
-    device.headers["Authorization"] = f"Bearer {make_token(refreshed=True)}"
+    device.headers |= {"Authorization": f"Bearer {make_token(refreshed=True)}", "User-Agent": FIREFOX}
 
     response = device.delete("/sessions/logout-all?exclude_current=true")
 
@@ -336,13 +336,15 @@ def test_the_fourth_device_takes_the_place_of_the_first(app: Flask, sign_in: Sig
 
 
 def test_whoever_lost_the_place_is_told_why(sign_in: SignIn) -> None:
-    first, *_ = (sign_in(user_agent=agent) for agent in (CHROME, FIREFOX, EDGE, IPHONE))
+    with time_machine.travel("2026-02-08T10:30:00Z", tick=False):
+        first, *_ = (sign_in(user_agent=agent) for agent in (CHROME, FIREFOX, EDGE, IPHONE))
 
-    response = first.get("/sessions/my-sessions")
+        response = first.get("/sessions/my-sessions")
 
     assert (response.status_code, response.json["code"], response.json["end_reason"]) == (401, "session_ended", "limit")
     assert response.json["detail"] == (
-        "This device was signed out because of a newer sign-in from Safari on iPhone: 3 devices are allowed."
+        "This device was signed out because of a newer sign-in from Safari on iPhone: 3 devices are allowed. "
+        "It was Chrome on Windows 10, on 8 February 2026 at 10:30 UTC."
     )
     assert response.json["ended_at"].endswith("Z")
 

@@ -6,6 +6,7 @@ from functools import partial
 from socket import SHUT_RD, socket
 from threading import Timer
 from typing import IO, Any, NoReturn, cast
+from urllib.parse import parse_qsl
 
 from flask import Request, Response, current_app, request
 from flask_smorest import Blueprint
@@ -22,6 +23,7 @@ from session_service.errors import (
 )
 from session_service.identifiers import is_storable, parse_number, parse_user_id
 
+FORM = "application/x-www-form-urlencoded"
 MAX_BODY_BYTES = 16 * 1024
 
 DRAINED_BY_GUNICORN = 64 * 1024
@@ -49,17 +51,34 @@ class StrictParser(FlaskParser):
             raise UnsupportedMediaType
         return parse_json(body)
 
+    def load_form(self, req: Request, schema: Schema) -> Any:
+        """Return the fields of a form, `application/x-www-form-urlencoded` (URL Standard section 5.1).
+
+        Raises:
+            UnsupportedMediaType: there is a body, and it is not announced as such a form.
+        """
+        body = read_body(req)
+        if body and req.mimetype != FORM:
+            raise UnsupportedMediaType(f"Send the request body as {FORM}.")
+        given = parse_qsl(body.decode("latin-1"), keep_blank_values=True)
+        _refuse_twice([name for name, _ in given if name in schema.fields])
+        return dict(given)
+
     def load_querystring(self, req: Request, schema: Schema) -> Any:
         """Return the query; parameters that no endpoint knows are ignored (an old client sends some)."""
-        twice = [name for name in schema.fields if len(req.args.getlist(name)) > 1]
-        if twice:
-            raise ValidationError({name: ["Given more than once."] for name in twice})
+        _refuse_twice([name for name, _ in req.args.items(multi=True) if name in schema.fields])
         return super().load_querystring(req, schema)
 
     def handle_error(self, error: ValidationError, req: Request, schema: Schema, **_kwargs: Any) -> NoReturn:
         """Raise *error* as ours; webargs puts the location around the fields' messages."""
         by_location = cast(dict[str, Any], error.messages)
         raise ValidationFailed(errors=next(iter(by_location.values()))) from error
+
+
+def _refuse_twice(names: list[str]) -> None:
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise ValidationError({name: ["Given more than once."] for name in twice})
 
 
 class StrictBlueprint(Blueprint):

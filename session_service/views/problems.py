@@ -14,6 +14,7 @@ from session_service.errors import SessionServiceError
 from session_service.extensions import jwt
 
 CONTENT_TYPE = "application/problem+json"
+CODE_HEADER = "X-Session-Code"
 
 STATUS: dict[type[SessionServiceError], int] = {
     errors.InvalidJson: 400,
@@ -24,6 +25,9 @@ STATUS: dict[type[SessionServiceError], int] = {
     errors.TokenInvalid: 401,
     errors.TokenExpired: 401,
     errors.SessionEnded: 401,
+    errors.SessionUnknown: 401,
+    errors.LimitRefusesAdoption: 401,
+    errors.RateRefusesAdoption: 401,
     errors.ServiceRequired: 401,
     errors.AdminRequired: 403,
     errors.RouteNotFound: 404,
@@ -55,6 +59,9 @@ _CHALLENGES: dict[type[SessionServiceError], str] = {
     errors.TokenInvalid: 'Bearer realm="sessions", error="invalid_token"',
     errors.TokenExpired: 'Bearer realm="sessions", error="invalid_token"',
     errors.SessionEnded: 'Bearer realm="sessions", error="invalid_token"',
+    errors.SessionUnknown: 'Bearer realm="sessions", error="invalid_token"',
+    errors.LimitRefusesAdoption: 'Bearer realm="sessions", error="invalid_token"',
+    errors.RateRefusesAdoption: 'Bearer realm="sessions", error="invalid_token"',
     errors.ServiceRequired: 'Basic realm="sessions", charset="UTF-8"',
 }
 
@@ -138,6 +145,8 @@ def problem(error: SessionServiceError) -> Response:
         response.headers["Retry-After"] = str(error.retry_after)
     if type(error) in _CHALLENGES:
         response.headers["WWW-Authenticate"] = _CHALLENGES[type(error)]
+        # Gateways that ask before they forward pass headers on, but no bodies.
+        response.headers[CODE_HEADER] = error.code
     return response
 
 

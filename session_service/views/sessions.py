@@ -21,7 +21,7 @@ from session_service.session_schema import (
 )
 from session_service.views.parsing import StrictBlueprint, parse_session_id, refuse_large_body
 from session_service.views.problems import documented
-from session_service.views.shared import GUARDED, service
+from session_service.views.shared import ADOPTING, GUARDED, service
 
 CREATED_HEADERS = {"Location": {"description": "Where the new session is.", "schema": {"type": "string"}}}
 SESSION_ID = {
@@ -62,7 +62,7 @@ def create_session(claimed: dict[str, str | None]) -> tuple[CreatedSession, dict
 @bp.get("/my-sessions")
 @bp.arguments(IncludeInactive(), location="query")
 @bp.response(200, SessionResponse(many=True))
-@bp.doc(responses=documented(*GUARDED, errors.ValidationFailed))
+@bp.doc(responses=documented(*GUARDED, *ADOPTING, errors.ValidationFailed))
 def list_my_sessions(query: dict[str, bool]) -> list[SessionView]:
     """List the caller's sessions, the last active first."""
     return service.get_user_sessions(
@@ -72,7 +72,7 @@ def list_my_sessions(query: dict[str, bool]) -> list[SessionView]:
 
 @bp.get("/session/<session_id>", parameters=[SESSION_ID])
 @bp.response(200, SessionResponse())
-@bp.doc(responses=documented(*GUARDED, errors.SessionNotFound))
+@bp.doc(responses=documented(*GUARDED, *ADOPTING, errors.SessionNotFound))
 def get_session(session_id: str) -> SessionView:
     """Show one session of the caller's own, or anybody's to an admin.
 
@@ -85,7 +85,7 @@ def get_session(session_id: str) -> SessionView:
 
 @bp.delete("/session/<session_id>", parameters=[SESSION_ID])
 @bp.response(200, Closed())
-@bp.doc(responses=documented(*GUARDED, errors.SessionNotFound))
+@bp.doc(responses=documented(*GUARDED, *ADOPTING, errors.SessionNotFound))
 def end_session(session_id: str) -> dict[str, object]:
     """Close one session of the caller's own, or anybody's as an admin; repeating it gives the same answer."""
     service.delete_session(parse_session_id(session_id), by=user.principal, now=utcnow(), current_id=user.current_id)
@@ -104,7 +104,7 @@ def logout() -> dict[str, object]:
 @bp.delete("/logout-all")
 @bp.arguments(ExcludeCurrent(), location="query")
 @bp.response(200, ClosedMany())
-@bp.doc(responses=documented(*GUARDED, errors.ValidationFailed, errors.CurrentSessionUnknown))
+@bp.doc(responses=documented(*GUARDED, *ADOPTING, errors.ValidationFailed, errors.CurrentSessionUnknown))
 def logout_all(query: dict[str, bool]) -> dict[str, object]:
     """Close all of the caller's sessions, the current one included unless it is excluded."""
     return closed_many(
@@ -116,7 +116,7 @@ def logout_all(query: dict[str, bool]) -> dict[str, object]:
 
 @bp.get("/active-devices-count")
 @bp.response(200, DeviceCount())
-@bp.doc(responses=documented(*GUARDED))
+@bp.doc(responses=documented(*GUARDED, *ADOPTING))
 def count_devices() -> dict[str, int]:
     """Count the devices that the caller is signed in on, and say how many are allowed."""
     return {
@@ -127,7 +127,7 @@ def count_devices() -> dict[str, int]:
 
 @bp.post("/update-activity")
 @bp.response(200, SessionResponse())
-@bp.doc(responses=documented(*GUARDED, errors.NoCurrentSession))
+@bp.doc(responses=documented(*GUARDED, *ADOPTING, errors.NoCurrentSession))
 def update_activity() -> SessionView:
     """Note that the current session is in use, at once: any other call does so by itself, once in a while."""
     return service.update_session_activity(user.current, by=user.principal, now=utcnow())

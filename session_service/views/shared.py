@@ -19,5 +19,8 @@ GUARDED = (
 )
 """What every endpoint behind a guard may answer."""
 
+ADOPTING = (errors.LimitRefusesAdoption, errors.RateRefusesAdoption)
+"""What an endpoint may answer besides where it gives a token its session at first sight."""
+
 service = cast(SessionService, LocalProxy(lambda: current_app.extensions["session_service"]))
 """The use cases of the application that serves this request."""

@@ -1,0 +1,122 @@
+"""The SQL itself: statements of Core, built once, for both databases; `store` says what each is for.
+
+Building one costs as much as running it.
+"""
+
+from typing import Any, cast
+
+from sqlalchemy import Integer, String, Table, and_, bindparam, case, column, func, insert, or_, select, table, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from session_service.models import VERSION_TABLE, SessionOwner, SessionToken, UserSession
+from session_service.records import StoredSession
+
+MAX_ENDED_LISTED = 100
+"""Most ended sessions in one list, the newest by id (contract of `include_inactive`)."""
+
+MAX_ACTIVE_LISTED = 1_000
+"""No list is without an end; the device limit itself cannot be set higher."""
+
+_sessions = cast(Table, UserSession.__table__)
+_tokens = cast(Table, SessionToken.__table__)
+_owners = cast(Table, SessionOwner.__table__)
+_INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+"""By dialect: the standard's INSERT cannot pass over what is there already."""
+_columns = [_sessions.c[name] for name in StoredSession._fields]
+
+_of_user = _sessions.c.user_id == bindparam("of_user")
+_of_id = _sessions.c.id == bindparam("of_id")
+_active = and_(
+    _sessions.c.ended_at.is_(None),
+    _sessions.c.expires_at > bindparam("now", type_=_sessions.c.expires_at.type),
+    _sessions.c.last_activity > bindparam("idle_since", type_=_sessions.c.last_activity.type),
+)
+"""`policy.is_active` as a WHERE clause: every read of live sessions, and every write to one, goes through it."""
+
+_now = bindparam("now", type_=_sessions.c.ended_at.type)
+_end: dict[str, Any] = {
+    # Another machine's clock, or the wait for a lock: nothing ends before it was last used.
+    "ended_at": case((_sessions.c.last_activity > _now, _sessions.c.last_activity), else_=_now),
+    **{name: bindparam(f"new_{name}") for name in ("end_reason", "ended_by", "successor_id")},
+}
+
+GET = select(*_columns).where(_of_id)
+LIST_ACTIVE = (
+    select(*_columns)
+    .where(_of_user, _active)
+    .order_by(_sessions.c.last_activity.desc(), _sessions.c.id.desc())
+    .limit(MAX_ACTIVE_LISTED)
+)
+LIST_ENDED = select(*_columns).where(_of_user, ~_active).order_by(_sessions.c.id.desc()).limit(MAX_ENDED_LISTED)
+LIST_OPEN = (
+    select(*_columns).where(_of_user, _sessions.c.ended_at.is_(None)).order_by(_sessions.c.id).limit(MAX_ACTIVE_LISTED)
+)
+LIST_RECENT = (
+    select(*_columns)
+    .where(
+        _of_user,
+        or_(
+            _sessions.c.ended_at.is_(None),
+            _sessions.c.ended_at > bindparam("ended_after", type_=_sessions.c.ended_at.type),
+        ),
+    )
+    .order_by(_sessions.c.ended_at.is_not(None), _sessions.c.id.desc())
+    .limit(MAX_ACTIVE_LISTED)
+)
+COUNT_ACTIVE = select(func.count()).select_from(_sessions).where(_of_user, _active)
+ANY_OF_USER = select(_sessions.c.id).where(_of_user).limit(1)
+LIST_CREATED_AT = (
+    select(_sessions.c.created_at)
+    .where(_of_user)
+    .order_by(_sessions.c.id.desc())
+    .limit(bindparam("most", type_=Integer))
+)
+LIST_BY_TOKEN = (
+    select(*_columns)
+    .join(_tokens, _tokens.c.session_id == _sessions.c.id)
+    .where(_tokens.c.token_key == bindparam("token_key"), _of_user)
+    .order_by(_sessions.c.id.desc())
+    .limit(MAX_ENDED_LISTED)
+)
+GET_BY_SID = (
+    select(*_columns).where(_of_user, _sessions.c.sid == bindparam("sid")).order_by(_sessions.c.id.desc()).limit(1)
+)
+_TOKEN_OF_ACTIVE = select(
+    bindparam("token_key", type_=_tokens.c.token_key.type),
+    _sessions.c.id,
+    bindparam("until", type_=_tokens.c.expires_at.type),
+).where(_of_id, _active)
+REMEMBER_TOKEN = {
+    dialect: insert_into(_tokens)
+    .from_select(["token_key", "session_id", "expires_at"], _TOKEN_OF_ACTIVE)
+    .on_conflict_do_nothing()
+    for dialect, insert_into in _INSERTS.items()
+}
+ADD_OWNER = {
+    dialect: insert_into(_owners).values(user_id=bindparam("of_user")).on_conflict_do_nothing()
+    for dialect, insert_into in _INSERTS.items()
+}
+LOCK_OWNER = select(_owners.c.user_id).where(_owners.c.user_id == bindparam("of_user")).with_for_update()
+INSERT = insert(_sessions).returning(*_columns)
+MARK_ENDED = update(_sessions).where(_of_id, _active).values(_end).returning(*_columns)
+MARK_RAN_OUT = (
+    update(_sessions)
+    .where(
+        _of_id,
+        _sessions.c.ended_at.is_(None),
+        _sessions.c.last_activity == bindparam("seen", type_=_sessions.c.last_activity.type),
+    )
+    .values(ended_at=bindparam("new_ended_at"), end_reason=bindparam("new_end_reason"))
+)
+MARK_ALL_ENDED = (
+    update(_sessions)
+    .where(_of_user, _active, _sessions.c.id != bindparam("except_id"))
+    .values(_end)
+    .returning(_sessions.c.id)
+)
+TOUCH = (
+    update(_sessions)
+    .where(_of_id, _active, _sessions.c.last_activity <= bindparam("due", type_=_sessions.c.last_activity.type))
+    .values(last_activity=bindparam("now"))
+)
+SCHEMA_REVISION = select(column("version_num", String)).select_from(table(VERSION_TABLE))

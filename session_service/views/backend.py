@@ -1,0 +1,70 @@
+"""What others ask about a token: a gateway or a backend that was called with it, or a service that was handed it."""
+
+from string import ascii_letters, digits, punctuation
+from urllib.parse import quote
+
+from flask import request
+
+from session_service import errors
+from session_service.auth import find_token, require_service, require_user, user
+from session_service.clock import utcnow
+from session_service.records import Introspection, Liveness
+from session_service.session_schema import IntrospectionAnswer, IntrospectionRequest, Validation
+from session_service.views.parsing import StrictBlueprint, refuse_large_body
+from session_service.views.problems import documented
+from session_service.views.shared import ADOPTING, GUARDED, service
+
+SENT_ON = ("User-Agent", "X-Forwarded-For")
+"""The caller's headers that whoever asks must send on: a refreshed token is recognised by its device."""
+
+PRINTABLE = (ascii_letters + digits + punctuation).replace("%", "")
+VALIDATED_HEADERS = {
+    "X-Session-Id": {"description": "The session's id; absent without one.", "schema": {"type": "string"}},
+    "X-User-Id": {"description": "The user's id; percent-encoded beyond ASCII.", "schema": {"type": "string"}},
+}
+
+validation = StrictBlueprint("validation", __name__, url_prefix="/sessions", description="For gateways and backends.")
+validation.before_request(require_user)
+validation.before_request(refuse_large_body)
+
+introspection = StrictBlueprint("introspection", __name__, url_prefix="/sessions", description="For services.")
+introspection.before_request(require_service)
+
+
+@validation.get("/validate")
+@validation.response(200, Validation(), headers=VALIDATED_HEADERS)
+@validation.doc(responses=documented(*GUARDED, *ADOPTING, errors.SessionUnknown))
+def validate() -> tuple[Liveness, dict[str, str]]:
+    """Say whether the session of the caller's token is alive; it counts as activity.
+
+    Send on the caller's `Authorization`, `User-Agent` and `X-Forwarded-For`. Every 401 names its code in
+    `X-Session-Code` too, for gateways that drop bodies. The answer must not be cached.
+    """
+    alive = service.validate(
+        user.current, token=user.token, lacking=[name for name in SENT_ON if name not in request.headers]
+    )
+    session_id = {} if alive["session_id"] is None else {"X-Session-Id": str(alive["session_id"])}
+    return alive, {**session_id, "X-User-Id": quote(user.token.user_id, safe=PRINTABLE)}
+
+
+@introspection.post("/introspect")
+@introspection.arguments(IntrospectionRequest(), location="form")
+@introspection.response(200, IntrospectionAnswer(), example={"active": False})
+@introspection.doc(
+    security=[{"service": []}],
+    responses=documented(
+        errors.ServiceRequired,
+        errors.BodyTooLarge,
+        errors.InvalidJson,
+        errors.ValidationFailed,
+        errors.UnsupportedMediaType,
+        errors.InternalError,
+        errors.DatabaseUnavailable,
+    ),
+)
+def introspect(form: dict[str, str]) -> Introspection:
+    """Say whether a token may be used (RFC 7662): it is good, and its session is alive.
+
+    For a service that was handed the token and has nothing of the caller's request; no activity is noted.
+    """
+    return service.introspect(find_token(form["token"]), now=utcnow())
