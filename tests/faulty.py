@@ -10,14 +10,14 @@ from datetime import datetime, timedelta
 from time import sleep
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from session_service import store
 from session_service.app import create_app
 from session_service.database import WRITES
 from session_service.extensions import db
-from session_service.models import UserSession
-from session_service.records import End
+from session_service.models import SessionToken, UserSession
+from session_service.records import End, Token
 
 PAUSE = 0.15
 
@@ -61,17 +61,36 @@ def _end_all_that_were_seen(user_id: str, end: End, idle: timedelta | None, **kw
     return _mark_all_ended(user_id, end, idle, **kwargs)
 
 
+def _list_by_token_from_memory(token: Token) -> Any:
+    """Keep in the process what a token stands for, as a cache does."""
+    if not _memory.get(token.key):
+        _memory[token.key] = _list_by_token(token)
+    return _memory[token.key]
+
+
+def _remember_without_looking(token: Token, session_id: int, **_now: Any) -> None:
+    values = {"token_key": token.key, "session_id": session_id, "expires_at": token.expires_at}
+    db.session.execute(insert(SessionToken), values)
+
+
 def _write(session_id: int, values: dict[str, Any]) -> None:
     db.session.execute(update(UserSession).where(UserSession.id == session_id).values(values))
 
 
-_mark_ended, _mark_all_ended = store.mark_ended, store.mark_all_ended
+_mark_ended, _mark_all_ended, _list_by_token = store.mark_ended, store.mark_all_ended, store.list_by_token
+_memory: dict[bytes, Any] = {}
 
 FAULTS: dict[str, dict[str, Callable[..., Any]]] = {
     "limit outside the lock": {"list_open": _then_let_go(store.list_open)},
     "flood outside the lock": {"list_created_at": _then_let_go(store.list_created_at)},
     "touch writes the row back": {"mark_activity": _write_whole_row_back},
     "ends without looking": {"mark_ended": _end_without_looking, "mark_all_ended": _end_all_that_were_seen},
+    "remembers sessions": {"list_by_token": _list_by_token_from_memory},
+    "remembers tokens without looking": {
+        "remember_token": _remember_without_looking,
+        "list_recent": _then_let_go(store.list_recent),
+    },
+    "adopts outside the lock": {"list_recent": _then_let_go(store.list_recent)},
     "creates in two transactions": {"insert_session": _then_let_go(store.insert_session)},
 }
 

@@ -22,7 +22,7 @@ import pytest
 import urllib3
 
 from tests.servers import gunicorn
-from tests.support import CHROME, MEASURED, make_token
+from tests.support import CHROME, IPHONE, MEASURED, make_token
 
 LIMIT = 3
 SIGN_INS_PER_MINUTE = 5
@@ -89,9 +89,9 @@ class Answer(NamedTuple):
 class Caller:
     """Somebody with a token, and with a connection that is open before the first call."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, **headers: str) -> None:
         self._http = urllib3.connection_from_url(url, maxsize=1, retries=False, timeout=20)
-        self._headers = {"Authorization": f"Bearer {token}", "User-Agent": CHROME}
+        self._headers = {"Authorization": f"Bearer {token}", "User-Agent": CHROME, **headers}
         self._http.request("GET", "/healthz")
 
     def call(self, method: str, path: str, **kwargs: Any) -> Answer:
@@ -561,3 +561,131 @@ def test_an_end_that_does_not_look_whether_there_was_one_would_be_noticed(databa
 
     assert said(ending) >= {"ended otherwise each time"}
     assert said(faults_of_logouts(leaving)) >= {"miscounted"}
+
+
+# A token that is seen for the first time, by many at once
+
+
+def first_sights(urls: Sequence[str], database_url: str, tokens: Sequence[str], **headers: str) -> tuple[Load, int]:
+    """Check on *tokens* at once, each from an address of its own; return the load, and how many are remembered."""
+    with ExitStack() as stack:
+        sides = [
+            stack.enter_context(
+                closing(Caller(urls[number % len(urls)], token, **headers, **{"X-Forwarded-For": f"192.0.2.{number}"}))
+            )
+            for number, token in enumerate(tokens)
+        ]
+        records = stack.enter_context(closing(Records(database_url)))
+        with watching(database_url) as watch:
+            answers = at_once([partial(side.call, "GET", "/sessions/validate") for side in sides])
+        (remembered,) = records.run("SELECT count(*) FROM session_tokens")
+        load = Load(answers, records.rows(f"user_id = '{USER}'"), watch)
+    note(f"{Counter((answer.status, answer.code) for answer in answers)}, {len(load.rows)} rows; {watch}")
+    return load, int(remembered[0])
+
+
+def faults_of_first_sights(load: Load) -> Faults:
+    """Find a call that was refused, or that saw another session than the rest."""
+    odd = [f"refused: {answer}" for answer in load.answers if answer.status != 200]
+    seen = {answer.body.get("session_id") for answer in load.answers if answer.status == 200}
+    return odd + ([f"{len(seen)} sessions for one token: {seen}"] if len(seen) != 1 else [])
+
+
+def refreshed_at_once(urls: Sequence[str], database_url: str) -> tuple[Load, int]:
+    with callers(urls, 1) as (device,):
+        assert device.create("refreshed").status == 201
+    return first_sights(urls, database_url, [make_token(USER, refreshed=next(_tokens))] * 32)
+
+
+def test_32_first_requests_of_a_refreshed_token_leave_one_trace(urls: list[str], database_url: str) -> None:
+    load, remembered = refreshed_at_once(urls, database_url)
+
+    assert faults_of_first_sights(load) == []
+    assert (len(load.rows), remembered) == (1, 2)
+
+
+def test_tokens_that_are_remembered_without_looking_would_be_noticed(database_url: str) -> None:
+    with faulty(database_url, "remembers tokens without looking") as urls:
+        load, _ = refreshed_at_once(urls, database_url)
+
+    assert said(faults_of_first_sights(load)) >= {"refused"}
+
+
+ADOPTS = {"UNKNOWN_SESSION_POLICY": "adopt", "TRUSTED_PROXY_HOPS": "1"}
+
+
+def test_32_first_requests_of_one_token_adopt_one_session(database_url: str) -> None:
+    """On a phone: the address of each is another one, and a computer elsewhere would be another device."""
+    token = make_token(USER, refreshed=next(_tokens))
+    with fleet(database_url, **ADOPTS) as urls:
+        load, remembered = first_sights(urls, database_url, [token] * 32, **{"User-Agent": IPHONE})
+
+    assert faults_of_first_sights(load) == []
+    assert (len(load.rows), remembered) == (1, 1)
+
+
+def test_sessions_that_are_adopted_outside_the_lock_would_be_noticed(database_url: str) -> None:
+    token = make_token(USER, refreshed=next(_tokens))
+    with faulty(database_url, "adopts outside the lock", **ADOPTS) as urls:
+        load, _ = first_sights(urls, database_url, [token] * 32, **{"User-Agent": IPHONE})
+
+    assert len(load.rows) > 1
+
+
+def test_of_32_computers_whose_sessions_are_adopted_at_once_3_are_left(database_url: str) -> None:
+    tokens = [make_token(USER, refreshed=next(_tokens)) for _ in range(32)]
+    with fleet(database_url, **ADOPTS) as urls:
+        load, remembered = first_sights(urls, database_url, tokens)
+
+    assert Counter(answer.status for answer in load.answers) == {200: 32}
+    assert faults_of_rows(load.rows) == []
+    assert (len(load.rows), len(load.active), load.watch.most, remembered) == (32, LIMIT, LIMIT, 32)
+
+
+# Checks right after an end
+
+
+@contextmanager
+def single_workers(database_url: str, number: int = 3) -> Iterator[list[str]]:
+    """Serve one database from gunicorns of one worker each, so that every worker can be asked by its address."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(gunicorn(database_url, WEB_CONCURRENCY="1")) for _ in range(number)]
+
+
+def checks_after_ends(urls: Sequence[str], rounds: int, each: int) -> list[Answer]:
+    """End a session in each round, then check on it *each* times from two connections to each of *urls*.
+
+    Every worker has said yes before the end. Half of the checks after it are by refreshed tokens of that device.
+    """
+    late: list[Answer] = []
+    with callers(urls, 1, 1, role="admin") as (admin,):
+        for user_id in range(USER, USER + rounds):
+            token = make_token(user_id, n=next(_tokens))
+            refreshed = [make_token(user_id, refreshed=next(_tokens)) for _ in urls]
+            with ExitStack() as stack:
+                pairs = zip([*urls, *urls], [token] * len(urls) + refreshed, strict=True)
+                sides = [stack.enter_context(closing(Caller(*pair))) for pair in pairs]
+                session_id = sides[0].create("checked").body["id"]
+                assert [side.call("GET", "/sessions/validate").status for side in sides[: len(urls)]] == [200] * len(
+                    urls
+                )
+                assert admin.call("DELETE", f"/sessions/session/{session_id}").status == 200
+                checks = [partial(side.call, "GET", "/sessions/validate") for side in sides]
+                late += [answer for _ in range(each // len(sides)) for answer in at_once(checks)]
+    note(f"{len(late)} checks right after acknowledged ends: {Counter((one.status, one.code) for one in late)}")
+    return late
+
+
+def test_of_2000_checks_right_after_acknowledged_ends_none_is_a_stale_yes(database_url: str) -> None:
+    with single_workers(database_url) as urls:
+        late = checks_after_ends(urls, rounds=20, each=102)
+
+    assert len(late) >= 2_000
+    assert {(answer.status, answer.code) for answer in late} == {(401, "session_ended")}
+
+
+def test_a_worker_that_remembers_sessions_would_be_noticed(database_url: str) -> None:
+    with faulty(database_url, "remembers sessions") as urls:
+        late = checks_after_ends(urls * 4, rounds=2, each=16)
+
+    assert {answer.status for answer in late} > {200}
