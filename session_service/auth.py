@@ -3,9 +3,11 @@
 After a guard, ``caller`` tells the views whom they serve.
 """
 
+import hashlib
 import hmac
 import logging
-from dataclasses import dataclass
+from base64 import b64decode
+from dataclasses import dataclass, replace
 from typing import cast
 
 import jwt
@@ -95,6 +97,7 @@ def require_admin_or_service() -> None:
 
     Raises:
         AdminRequired: a user, and no admin.
+        AuthServerUnavailable: the auth server had to be asked who is an admin, and gave no usable answer.
         ServiceRequired: credentials of a service came, and are wrong.
     """
     if request.method == "OPTIONS":
@@ -103,6 +106,7 @@ def require_admin_or_service() -> None:
         g.caller = Caller(principal=_service(), client=_client())
         return
     admin = _user()
+    admin = replace(admin, principal=_service_of_app().as_admin(admin.principal))
     if not admin.principal.is_admin:
         deed = "view" if request.method in {"GET", "HEAD"} else "end"
         raise AdminRequired(f"Only admins can {deed} other users' sessions")
@@ -119,8 +123,7 @@ def _user(*, adopts: bool = False) -> UserCaller:
     may_have_ended = request.endpoint in ENDED_IS_FINE
     session = current_session(token, client, _settings(), now=now, may_have_ended=may_have_ended)
     if session is None and adopts and not may_have_ended:
-        service: SessionService = current_app.extensions["session_service"]
-        session = service.adopt_session(by=principal, token=token, client=client, now=now)
+        session = _service_of_app().adopt_session(by=principal, token=token, client=client, now=now)
     return UserCaller(principal, client, token, session)
 
 
@@ -133,7 +136,7 @@ def find_token(encoded: str) -> Token | None:
 
 
 def _read_token(encoded: str) -> Token:
-    return _verifier().read(encoded, decode_token(encoded))
+    return _verifier().token_of(encoded, utcnow(), decode_token)
 
 
 def _bearer_token() -> str:
@@ -153,13 +156,35 @@ def _scheme_and_credentials() -> tuple[str, str]:
 
 
 def _service() -> Principal:
-    given = request.authorization
-    name, secret = (given.username or "", given.password or "") if given else ("", "")
-    # An unknown name costs the same comparison as a known one.
-    expected = _settings().SERVICE_CREDENTIALS.get(name, "")
-    if not hmac.compare_digest(expected.encode(), secret.encode()) or not expected:
+    name, secret = _name_and_secret()
+    # Compared with all of them, as digests of one length: how long it takes tells neither a name nor a secret.
+    fits = [
+        known
+        for known, expected in _settings().SERVICE_CREDENTIALS.items()
+        if hmac.compare_digest(_digest(known, expected), _digest(name, secret))
+    ]
+    if not fits:
         raise ServiceRequired
-    return Principal(service=name)
+    return Principal(service=fits[0])
+
+
+def _name_and_secret() -> tuple[str, str]:
+    """Return what the Authorization header holds (RFC 7617 section 2, in UTF-8).
+
+    Raises:
+        ServiceRequired: another scheme, or nothing that it could be.
+    """
+    scheme, credentials = _scheme_and_credentials()
+    try:
+        text = b64decode(credentials.encode("latin-1"), validate=True).decode() if scheme == "basic" else ""
+    except ValueError as error:
+        raise ServiceRequired from error
+    name, _, secret = text.partition(":")
+    return name, secret
+
+
+def _digest(name: str, secret: str) -> bytes:
+    return hashlib.sha256(f"{name}\0{secret}".encode(errors="surrogatepass")).digest()
 
 
 def _client() -> Client:
@@ -180,6 +205,10 @@ def _warn_of_untrusted_proxy() -> None:
 
 def _settings() -> Settings:
     return cast(Settings, current_app.extensions["settings"])
+
+
+def _service_of_app() -> SessionService:
+    return cast(SessionService, current_app.extensions["session_service"])
 
 
 def _verifier() -> TokenVerifier:

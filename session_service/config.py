@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from session_service.database import database_problem
 from session_service.environment import parser_of
 from session_service.identifiers import is_short_text, parse_user_id
-from session_service.keys import KeyProblem, public_key_algorithms
+from session_service.keys import KeyProblem, public_key
 from session_service.records import LimitPolicy, UnknownSessionPolicy, UserIdType
 
 MIN_SECRET_BYTES = 32
@@ -30,8 +30,6 @@ _CHOICES = {
     "SESSION_LIMIT_POLICY": LimitPolicy,
     "UNKNOWN_SESSION_POLICY": UnknownSessionPolicy,
 }
-
-_NOT_YET = ("JWT_JWKS_URL", "AUTH_SERVER_USERINFO_URL")
 
 
 class ConfigError(ValueError):
@@ -66,6 +64,9 @@ class Settings:
     JWT_PUBLIC_KEY: str | None = _secret()
     """The auth server's public key in PEM, for RS256, ES256, EdDSA and their kin; `\\n` may stand for a line break."""
 
+    JWT_JWKS_URL: str | None = None
+    """Where the auth server publishes its keys as a JWK Set (RFC 7517); fetched, kept, and fetched again."""
+
     JWT_ALLOW_SHORT_SECRET: bool = False
     """Accept secrets under 32 bytes: only where the auth server's cannot be changed."""
 
@@ -89,6 +90,9 @@ class Settings:
 
     ADMIN_USER_IDS: tuple[str, ...] = ()
     """Users who are admins whatever their token says."""
+
+    AUTH_SERVER_USERINFO_URL: str | None = None
+    """Where the auth server answers a token with its user's `role`, for roles that no token tells."""
 
     AUTH_SERVER_USER_URL: str | None = None
     """Where the auth server answers 404 for an unknown user, with `{user_id}` in it; asked with the caller's token."""
@@ -155,7 +159,7 @@ class Settings:
         """
         hints = get_type_hints(cls)
         values: dict[str, Any] = {}
-        problems = [f"{name} is not supported by this release" for name in _NOT_YET if environ.get(name)]
+        problems: list[str] = []
         for setting in fields(cls):
             text = environ.get(setting.name, "").strip()
             if text:
@@ -192,7 +196,7 @@ def _problems(settings: Settings) -> Iterator[str]:
         yield "SERVICE_CREDENTIALS must have secrets of at least 16 characters"
     if not all(is_short_text(name) for name in settings.SERVICE_CREDENTIALS):
         yield "SERVICE_CREDENTIALS must have names of at most 255 characters"
-    yield from _directory_problems(settings.AUTH_SERVER_USER_URL)
+    yield from _address_problems(settings)
     if any(parse_user_id(one, settings.USER_ID_TYPE) is None for one in settings.ADMIN_USER_IDS):
         yield f"ADMIN_USER_IDS must hold ids of USER_ID_TYPE {settings.USER_ID_TYPE}"
     problem = database_problem(settings.DATABASE_URL)
@@ -201,8 +205,9 @@ def _problems(settings: Settings) -> Iterator[str]:
 
 
 def _key_problems(settings: Settings) -> Iterator[str]:
-    if (settings.JWT_SECRET_KEY is None) == (settings.JWT_PUBLIC_KEY is None):
-        yield "set exactly one of JWT_SECRET_KEY and JWT_PUBLIC_KEY"
+    kinds = ("JWT_SECRET_KEY", "JWT_PUBLIC_KEY", "JWT_JWKS_URL")
+    if sum(getattr(settings, name) is not None for name in kinds) != 1:
+        yield f"set exactly one of {kinds[0]}, {kinds[1]} and {kinds[2]}"
     if settings.JWT_PREVIOUS_SECRET_KEY is not None and settings.JWT_SECRET_KEY is None:
         yield "JWT_PREVIOUS_SECRET_KEY needs JWT_SECRET_KEY beside it"
     for name in ("JWT_SECRET_KEY", "JWT_PREVIOUS_SECRET_KEY"):
@@ -213,17 +218,25 @@ def _key_problems(settings: Settings) -> Iterator[str]:
             yield f"{name} must have at least {MIN_SECRET_BYTES} bytes (or set JWT_ALLOW_SHORT_SECRET=true)"
     if settings.JWT_PUBLIC_KEY is not None:
         try:
-            public_key_algorithms(settings.JWT_PUBLIC_KEY)
+            public_key(settings.JWT_PUBLIC_KEY)
         except KeyProblem as problem:
             yield f"JWT_PUBLIC_KEY {problem}"
 
 
-def _directory_problems(url: str | None) -> Iterator[str]:
+def _address_problems(settings: Settings) -> Iterator[str]:
+    for name, place in (("JWT_JWKS_URL", ""), ("AUTH_SERVER_USERINFO_URL", ""), ("AUTH_SERVER_USER_URL", "{user_id}")):
+        if not _is_address(getattr(settings, name), place):
+            yield f"{name} must be an http(s) address" + (f" with {place} in its path or query" if place else "")
+
+
+def _is_address(url: str | None, place: str) -> bool:
+    """Return whether *url* is none, or an http(s) address without a user, with *place* in its path or query."""
+    if url is None:
+        return True
     try:
-        parsed = urlsplit(url or "http://unset/{user_id}")
-        has_place = "{user_id}" in parsed.path + parsed.query and "{" not in parsed.netloc
-        is_usable = parsed.scheme in {"http", "https"} and bool(parsed.hostname) and parsed.port != 0 and has_place
+        parsed = urlsplit(url)
+        is_whole = parsed.scheme in {"http", "https"} and bool(parsed.hostname) and parsed.port != 0
     except ValueError:
-        is_usable = False
-    if not is_usable or (url and (not url.isascii() or " " in url)):
-        yield "AUTH_SERVER_USER_URL must be an http(s) address with {user_id} in its path or query"
+        return False
+    has_place = place in parsed.path + parsed.query and "{" not in parsed.netloc and "@" not in parsed.netloc
+    return is_whole and has_place and url.isascii() and " " not in url

@@ -34,21 +34,43 @@ def current_session(
         SessionEnded: it has ended, unless *may_have_ended*.
     """
     with transaction():
-        session, is_remembered = find_session(token, client, settings, now)
+        session, is_recognised = find_session(token, client, settings, now)
         if session and not may_have_ended:
             refuse_ended(session, settings, now)
-    return _note_use(session, None if is_remembered else token, settings, now) if session else None
+    if session and is_recognised and policy.is_active(session, now, settings.idle):
+        with transaction(writes=True):
+            store.lock_owner(token.user_id)
+            session = settle(token, client, settings, now, may_have_ended=may_have_ended)
+    return _note_activity(session, settings, now) if session else None
 
 
 def find_session(token: Token, client: Client, settings: Settings, now: datetime) -> tuple[StoredSession | None, bool]:
-    """Return the session that *token* belongs to, and whether the token itself says so; within a transaction."""
+    """Return the session that *token* belongs to, and whether only its device says so; within a transaction."""
     seen, idle = _sighting(client), settings.idle
     session = recognition.choose(sessions_of(token), seen, now, idle)
     if session or token.sid is not None:
-        return session, True
+        return session, False
     recent = store.list_recent(token.user_id, recognition.thrown_out_since(now, idle))
     only_here = settings.UNKNOWN_SESSION_POLICY == "adopt"
-    return recognition.recognise(recent, seen, now, idle, only_here=only_here), False
+    return recognition.recognise(recent, seen, now, idle, only_here=only_here), True
+
+
+def settle(
+    token: Token, client: Client, settings: Settings, now: datetime, *, may_have_ended: bool = False
+) -> StoredSession | None:
+    """Return the session that *token* belongs to, and remember that for good; with the owner locked.
+
+    What was found before the lock may be untrue by now: another first call of the token, its sign-in, an end.
+
+    Raises:
+        SessionEnded: it has ended, unless *may_have_ended*.
+    """
+    session, is_recognised = find_session(token, client, settings, now)
+    if session and not may_have_ended:
+        refuse_ended(session, settings, now)
+    if session and is_recognised:
+        store.remember_token(token, session.id, now=now, idle=settings.idle)
+    return session
 
 
 def sessions_of(token: Token) -> list[StoredSession]:
@@ -73,26 +95,19 @@ def refuse_ended(session: StoredSession, settings: Settings, now: datetime) -> N
         raise SessionEnded(words, end_reason=reason, ended_at=as_text(ended_at))
 
 
-def _note_use(session: StoredSession, newly_seen: Token | None, settings: Settings, now: datetime) -> StoredSession:
-    """Write that *session* was used, and with which new token; what has ended stays as it is.
+def _note_activity(session: StoredSession, settings: Settings, now: datetime) -> StoredSession:
+    """Write that *session* was used, unless that was written lately; what has ended stays as it is.
 
     Activity may be written late or be lost: a caller who only reads does not wait for somebody else's lock twice.
     """
-    idle, interval = settings.idle, settings.activity_interval
-    is_due = policy.activity_due(session, now, interval)
-    if not policy.is_active(session, now, idle) or not (is_due or newly_seen):
+    interval = settings.activity_interval
+    if not (policy.is_active(session, now, settings.idle) and policy.activity_due(session, now, interval)):
         return session
-    moved = False
     try:
         with transaction(writes=True):
-            if newly_seen:
-                store.remember_token(newly_seen, session.id, now=now, idle=idle)
-            if is_due:
-                moved = store.mark_activity(session.id, now=now, idle=idle, interval=interval)
+            moved = store.mark_activity(session.id, now=now, idle=settings.idle, interval=interval)
     except DatabaseUnavailable:
-        # The device may change its address before the next call, and would not be recognised then.
-        if newly_seen:
-            raise
+        return session
     return session._replace(last_activity=now) if moved else session
 
 

@@ -1,14 +1,29 @@
-"""What only the auth server knows, asked over HTTP in the caller's own name: does a user exist?"""
+"""What only the auth server knows, asked in the caller's own name: who is an admin, and does a user exist?
 
+Its answers may hold a password hash: the role is read from them, nothing else is kept, and nothing is logged.
+"""
+
+import hashlib
+import json
+from concurrent.futures import Future
+from threading import Lock
+from time import monotonic
 from urllib.parse import quote
 
-import urllib3
+from cachetools import TTLCache
 
 from session_service.config import Settings
 from session_service.errors import AuthServerUnavailable, UserNotFound
+from session_service.outgoing import AuthServer
 from session_service.records import Principal
 
-_TIMEOUT = urllib3.Timeout(total=2)
+REMEMBERED_SECONDS = 60.0
+"""Counted from when the auth server was asked: the answer may take a while to come."""
+
+MAX_REMEMBERED = 10_000
+MAX_BYTES = 64 * 1024
+NO_ADMIN = frozenset({401, 403})
+"""The auth server does not let this token in, so it is no admin's."""
 
 
 def _path_segment(text: str) -> str:
@@ -17,11 +32,15 @@ def _path_segment(text: str) -> str:
 
 
 class UserDirectory:
-    """The auth server's users; without `AUTH_SERVER_USER_URL` every id may be a user."""
+    """The auth server's users; where no address is configured, nothing is asked."""
 
     def __init__(self, settings: Settings) -> None:
-        self._url = settings.AUTH_SERVER_USER_URL
-        self._pool = urllib3.PoolManager(maxsize=8, timeout=_TIMEOUT, retries=False)
+        self._user_url, self._userinfo_url = settings.AUTH_SERVER_USER_URL, settings.AUTH_SERVER_USERINFO_URL
+        self._admin_roles = settings.ADMIN_ROLES
+        self._auth_server = AuthServer()
+        self._lock = Lock()
+        self._remembered: TTLCache[bytes, tuple[float, bool]] = TTLCache(MAX_REMEMBERED, REMEMBERED_SECONDS)
+        self._under_way: dict[bytes, Future[bool]] = {}
 
     def require_user(self, user_id: str, by: Principal) -> None:
         """Ask whether *user_id* is a user, with the token of *by*; a service has none, so nothing is asked.
@@ -30,22 +49,69 @@ class UserDirectory:
             UserNotFound: the auth server answered 404.
             AuthServerUnavailable: it gave no answer, or one that is neither yes (2xx) nor no.
         """
-        if self._url is None or by.bearer is None:
+        if self._user_url is None or by.bearer is None:
             return
-        status = self._status(self._url.replace("{user_id}", _path_segment(user_id)), by.bearer)
+        url = self._user_url.replace("{user_id}", _path_segment(user_id))
+        status = self._auth_server.get(url, bearer=by.bearer, most_bytes=MAX_BYTES).status
         if status == 404:
             raise UserNotFound
         if not 200 <= status < 300:
             raise AuthServerUnavailable(retry_after=1)
 
-    def _status(self, url: str, bearer: str) -> int:
-        """Return the status of the answer; its body may hold a password hash and is never read."""
+    def is_admin(self, by: Principal) -> bool:
+        """Return whether the auth server says that *by* has one of `ADMIN_ROLES`; remembered for at most 60 seconds.
+
+        However many ask about one token at once, the auth server is asked once. That it could not be asked is not
+        remembered, and is neither yes nor no.
+
+        Raises:
+            AuthServerUnavailable: it gave no answer, or none that can be used.
+        """
+        if self._userinfo_url is None or by.bearer is None:
+            return False
+        token = hashlib.sha256(by.bearer.encode()).digest()
+        with self._lock:
+            remembered = self._remembered.get(token)
+            if remembered and monotonic() < remembered[0] + REMEMBERED_SECONDS:
+                return remembered[1]
+            answer = self._under_way.get(token)
+            is_first = answer is None
+            if answer is None:
+                answer = self._under_way[token] = Future()
+        if is_first:
+            self._settle(answer, token, self._userinfo_url, by.bearer)
+        return answer.result()
+
+    def _settle(self, answer: "Future[bool]", token: bytes, url: str, bearer: str) -> None:
+        """Ask, remember what came, and let all who wait for *answer* have it."""
+        asked_at = monotonic()
         try:
-            answer = self._pool.request(
-                "GET", url, headers={"Authorization": f"Bearer {bearer}"}, redirect=False, preload_content=False
-            )
-        except urllib3.exceptions.HTTPError as error:
-            raise AuthServerUnavailable(retry_after=1) from error
-        # An unread body would be taken for the next answer if the connection went back to the pool.
-        answer.close()
-        return answer.status
+            is_admin = self._ask(url, bearer)
+        except BaseException as error:
+            with self._lock:
+                del self._under_way[token]
+            answer.set_exception(error)
+        else:
+            with self._lock:
+                del self._under_way[token]
+                self._remembered[token] = (asked_at, is_admin)
+            answer.set_result(is_admin)
+
+    def _ask(self, url: str, bearer: str) -> bool:
+        answer = self._auth_server.get(url, bearer=bearer, most_bytes=MAX_BYTES)
+        if answer.status in NO_ADMIN:
+            return False
+        user = _parse_object(answer.body) if answer.status == 200 else None
+        if user is None:
+            raise AuthServerUnavailable(retry_after=1)
+        role = user.get("role")
+        roles = role if isinstance(role, list) else [role]
+        return any(isinstance(one, str) and one in self._admin_roles for one in roles)
+
+
+def _parse_object(body: bytes | None) -> dict[str, object] | None:
+    try:
+        value = json.loads(body or b"")
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None

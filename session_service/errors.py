@@ -87,10 +87,10 @@ class BodyTooLarge(InvalidRequest):
 
 
 class UnsupportedMediaType(InvalidRequest):
-    """There is a body, and it is not announced as JSON."""
+    """There is a body, and it is not announced as what the endpoint takes."""
 
     code = "unsupported_media_type"
-    detail = "Send the request body as application/json."
+    detail = "The request body has a media type that this endpoint does not take."
 
 
 class NotAuthenticated(SessionServiceError):

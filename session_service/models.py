@@ -95,6 +95,8 @@ class SessionToken(Base):
     session_id: Mapped[int] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     """The token's own end; after it the row is of no use."""
+    is_opener: Mapped[bool]
+    """Whether it opened the session; otherwise it was recognised by its device, which counts less."""
 
 
 class SessionOwner(Base):

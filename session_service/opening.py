@@ -61,13 +61,8 @@ class SessionOpening:
         try:
             with transaction(writes=True):
                 _lock(token.user_id)
-                session, is_remembered = current.find_session(token, client, self.settings, now)
-                if session is None:
-                    return self._open({}, by, token, client, now)[0]
-                current.refuse_ended(session, self.settings, now)
-                if not is_remembered:
-                    store.remember_token(token, session.id, now=now, idle=self.settings.idle)
-                return session
+                session = current.settle(token, client, self.settings, now)
+                return session or self._open({}, by, token, client, now)[0]
         except SessionLimitReached as error:
             raise LimitRefusesAdoption from error
         except SignInRateExceeded as error:
@@ -104,7 +99,7 @@ class SessionOpening:
         self._end(replaced, End("replaced", by.name, now, created.id))
         others = [one for one in active if one not in replaced]
         evicted = self.enforce_max_sessions(others, newcomer, End("limit", by.name, now, created.id))
-        store.remember_token(token, created.id, now=now, idle=self.settings.idle)
+        store.remember_token(token, created.id, now=now, idle=self.settings.idle, is_opener=True)
         return created, evicted
 
     def _refuse_thrown_out(self, token: Token, now: datetime) -> None:

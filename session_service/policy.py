@@ -129,8 +129,9 @@ def may_sign_in_again(sessions: Sequence[StoredSession], now: datetime, idle: ti
     """Return whether a token that stands for these *sessions* may open a new one.
 
     Whoever was thrown out needs a new token; an active session, or one that ended in another way, shows that this
-    token was not meant. A session that gave way to another one of the same token says nothing of its own.
+    token was not meant. An ended session says nothing where the token opened a newer one on the same device: or one
+    logout would make a token immune.
     """
-    ids = {session.id for session in sessions}
-    ends = [end_of(one, now, idle) for one in sessions if one.end_reason != "replaced" or one.successor_id not in ids]
+    newest = {one.device_key: one.id for one in sorted(sessions, key=lambda one: one.id)}.values()
+    ends = [end for one in sessions if (end := end_of(one, now, idle)) is None or one.id in newest]
     return not ends or any(end is None or end[1] not in THROWN_OUT for end in ends)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from session_service.policy import THROWN_OUT, is_active
 from session_service.records import Sighting, StoredSession
 
-LONGEST_GRUDGE = timedelta(days=7)
+THROWN_OUT_MEMORY = timedelta(days=7)
 """How long a device that was thrown out is recognised where there is no idle timeout to go by."""
 
 HANDHELDS = ("mobile", "tablet")
@@ -17,7 +17,7 @@ HANDHELDS = ("mobile", "tablet")
 
 def thrown_out_since(now: datetime, idle: timedelta | None) -> datetime:
     """Return the instant after which a session must have been thrown out for its device to be refused still."""
-    return now - (idle or LONGEST_GRUDGE)
+    return now - (idle or THROWN_OUT_MEMORY)
 
 
 def choose(
@@ -27,7 +27,7 @@ def choose(
 
     Two sign-ins within one second may have byte-identical tokens: those of the caller's device go before others,
     active ones before ended ones, those of this place before others, then the newest. Without a sighting (a
-    service asks about somebody's token) only the last two of these are left.
+    service asks about somebody's token) neither device nor place counts.
     """
 
     def likeness(session: StoredSession) -> tuple[bool, bool, bool, int]:
@@ -52,7 +52,7 @@ def recognise(
         only_here: the address must be the session's own, unless the device is a phone or a tablet.
     """
     here = [one for one in sessions if not only_here or seen.is_handheld or _is_here(one, seen)]
-    candidates = [one for one in here if is_active(one, now, idle) or _is_kept_out(one, sessions, now, idle)]
+    candidates = [one for one in here if is_active(one, now, idle) or _is_kept_out(one, sessions, seen, now, idle)]
     alike = [one for one in candidates if one.device_key == seen.device_key]
     if alike:
         return max(alike, key=lambda one: (_is_here(one, seen), is_active(one, now, idle), one.last_activity, one.id))
@@ -65,18 +65,20 @@ def _is_here(session: StoredSession, seen: Sighting | None) -> bool:
 
 
 def _is_kept_out(
-    session: StoredSession, sessions: Sequence[StoredSession], now: datetime, idle: timedelta | None
+    session: StoredSession, sessions: Sequence[StoredSession], seen: Sighting, now: datetime, idle: timedelta | None
 ) -> bool:
-    """Return whether *session* was thrown out lately, and nobody has signed in on its device since."""
+    """Return whether *session* was thrown out lately, and nobody has signed in on its device since.
+
+    A phone is the same device anywhere, any other in one place only; what it is goes by what was *seen*, for a stored
+    type may be the client's own word.
+    """
     ended_at = session.ended_at
     if ended_at is None or session.end_reason not in THROWN_OUT or ended_at <= thrown_out_since(now, idle):
         return False
     return not any(
-        one.id > session.id and one.created_at >= ended_at and _is_same_device(one, session) for one in sessions
+        one.device_key == session.device_key
+        and (seen.is_handheld or one.network == session.network)
+        # Whoever took its place came later, even where the clocks of two machines say otherwise.
+        and (one.id == session.successor_id or (one.id > session.id and one.created_at >= ended_at))
+        for one in sessions
     )
-
-
-def _is_same_device(one: StoredSession, other: StoredSession) -> bool:
-    """Return whether both were opened on one device: a phone anywhere, any other in one place only."""
-    is_portable = one.device_type in HANDHELDS
-    return one.device_key == other.device_key and (is_portable or one.network == other.network)

@@ -1,6 +1,7 @@
 """USE CASES: what happens to sessions once they are there. Each is one transaction; the rules are in `policy`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from session_service import current, policy, recognition, store
@@ -54,9 +55,9 @@ class SessionService(SessionOpening):
 
         Raises:
             SessionNotFound: unknown, or somebody else's; the caller must not learn which.
+            AuthServerUnavailable: only the auth server knows whether the caller is an admin, and it does not answer.
         """
-        with transaction():
-            session = self._visible(session_id, by)
+        session, by = self._find_visible(session_id, by)
         return present(session, self.settings, by=by, now=now, current_id=current_id)
 
     def get_session_count(self, user_id: str, *, now: datetime) -> int:
@@ -69,10 +70,13 @@ class SessionService(SessionOpening):
 
         Raises:
             SessionNotFound: unknown, or somebody else's; the caller must not learn which.
+            AuthServerUnavailable: only the auth server knows whether the caller is an admin, and it does not answer.
         """
+        session, by = self._find_visible(session_id, by)
+        reason = policy.reason_of(by, session.user_id, is_current=session.id == current_id)
         with transaction(writes=True):
-            session = self._visible(session_id, by)
-            reason = policy.reason_of(by, session.user_id, is_current=session.id == current_id)
+            # Not for this write, which is one statement: whoever just recognises a token by this session waits.
+            store.lock_owner(session.user_id)
             store.mark_ended(session.id, End(reason, by.name, now), self.settings.idle)
 
     def logout(self, session: StoredSession | None, *, by: Principal, now: datetime) -> None:
@@ -171,8 +175,22 @@ class SessionService(SessionOpening):
         )
         return answer if token.sid is None else {**answer, "sid": token.sid}
 
-    def _visible(self, session_id: int, by: Principal) -> StoredSession:
-        session = store.get(session_id)
+    def as_admin(self, by: Principal) -> Principal:
+        """Return *by*, as an admin if the auth server knows that this user is one.
+
+        Raises:
+            AuthServerUnavailable: it had to be asked, and gave no usable answer.
+        """
+        is_known = by.is_admin or by.user_id is None
+        return by if is_known else replace(by, is_admin=self._directory.is_admin(by))
+
+    def _find_visible(self, session_id: int, by: Principal) -> tuple[StoredSession, Principal]:
+        """Return a session that *by* may see, and who *by* turned out to be; whose a session is never changes."""
+        with transaction():
+            session = store.get(session_id)
+        if session is None or session.user_id != by.user_id:
+            # Asked for an unknown id too: how long the answer takes must not tell it from a stranger's.
+            by = self.as_admin(by)
         if session is None or not (by.is_admin or by.service or by.user_id == session.user_id):
             raise SessionNotFound
-        return session
+        return session, by

@@ -71,10 +71,20 @@ LIST_CREATED_AT = (
     .order_by(_sessions.c.id.desc())
     .limit(bindparam("most", type_=Integer))
 )
+_openers = _tokens.alias("openers")
 LIST_BY_TOKEN = (
     select(*_columns)
     .join(_tokens, _tokens.c.session_id == _sessions.c.id)
-    .where(_tokens.c.token_key == bindparam("token_key"), _of_user)
+    .where(
+        _tokens.c.token_key == bindparam("token_key"),
+        _of_user,
+        or_(
+            _tokens.c.is_opener,
+            ~select(_openers.c.session_id)
+            .where(_openers.c.token_key == bindparam("token_key"), _openers.c.is_opener)
+            .exists(),
+        ),
+    )
     .order_by(_sessions.c.id.desc())
     .limit(MAX_ENDED_LISTED)
 )
@@ -85,10 +95,11 @@ _TOKEN_OF_ACTIVE = select(
     bindparam("token_key", type_=_tokens.c.token_key.type),
     _sessions.c.id,
     bindparam("until", type_=_tokens.c.expires_at.type),
+    bindparam("opens", type_=_tokens.c.is_opener.type),
 ).where(_of_id, _active)
 REMEMBER_TOKEN = {
     dialect: insert_into(_tokens)
-    .from_select(["token_key", "session_id", "expires_at"], _TOKEN_OF_ACTIVE)
+    .from_select(["token_key", "session_id", "expires_at", "is_opener"], _TOKEN_OF_ACTIVE)
     .on_conflict_do_nothing()
     for dialect, insert_into in _INSERTS.items()
 }

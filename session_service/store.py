@@ -72,7 +72,7 @@ def list_created_at(user_id: str, limit: int) -> list[datetime]:
 
 
 def list_by_token(token: Token) -> list[StoredSession]:
-    """Return the sessions that this very token was seen with, newest first; mostly one."""
+    """Return the sessions that this very token opened, or else was recognised by; newest first, mostly one."""
     return _all(statements.LIST_BY_TOKEN, {"token_key": token.key, "of_user": token.user_id})
 
 
@@ -86,10 +86,13 @@ def insert_session(**values: object) -> StoredSession:
     return StoredSession._make(db.session.execute(statements.INSERT, values).one())
 
 
-def remember_token(token: Token, session_id: int, *, now: datetime, idle: timedelta | None) -> None:
-    """Remember that *token* was seen with this session, if it is active; a repeat changes nothing."""
-    values = {"token_key": token.key, "until": token.expires_at, "of_id": session_id, **_moment(now, idle)}
-    db.session.execute(statements.REMEMBER_TOKEN[_dialect()], values)
+def remember_token(
+    token: Token, session_id: int, *, now: datetime, idle: timedelta | None, is_opener: bool = False
+) -> None:
+    """Remember that *token* opened this session, or was seen with it, if it is active; a repeat changes nothing."""
+    values = {"token_key": token.key, "until": token.expires_at, "opens": is_opener}
+    statement = statements.REMEMBER_TOKEN[_dialect()]
+    db.session.execute(statement, {**values, "of_id": session_id, **_moment(now, idle)})
 
 
 def mark_ended(session_id: int, end: End, idle: timedelta | None) -> StoredSession | None:

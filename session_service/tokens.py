@@ -7,22 +7,26 @@ extension decodes, because its own rules are too kind (no `exp` needed, any type
 
 import hashlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from threading import Lock
 from typing import Any
 
 import jwt
+from cachetools import LRUCache
 from flask import Flask, current_app
 from flask_jwt_extended import JWTManager
 
 from session_service.clock import utcnow
 from session_service.config import Settings
 from session_service.identifiers import is_short_text, parse_user_id
-from session_service.keys import HMAC_ALGORITHMS, normalised_pem, public_key_algorithms
+from session_service.key_source import KeySource, key_source
+from session_service.keys import Key
 from session_service.records import Token, UserIdType
 
 MAX_TOKEN_LENGTH = 4096
+MAX_REMEMBERED = 10_000
+"""Tokens whose verification is remembered in one process; some hundred bytes each."""
 NOT_BEFORE_LEEWAY = timedelta(seconds=30)
 
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
@@ -33,21 +37,14 @@ _LAST_TIMESTAMP = int(_LAST_INSTANT.timestamp())
 _KIND_CLAIMS = ("type", "token_type", "token_use")
 
 
-@dataclass(frozen=True)
-class Key:
-    """A key of the auth server, with the algorithms that it may be used with."""
-
-    material: str | bytes
-    algorithms: tuple[str, ...]
-
-
 class AuthServerTokens(JWTManager):
     """flask-jwt-extended's manager, decoding by this service's rules."""
 
     def init_app(self, app: Flask, add_context_processor: bool = False) -> None:
         """Bind to *app*, whose `Settings` are in its extensions; the keys are prepared once."""
         super().init_app(app, add_context_processor)
-        app.extensions["token_verifier"] = TokenVerifier(app.extensions["settings"])
+        settings = app.extensions["settings"]
+        app.extensions["token_verifier"] = TokenVerifier(settings, key_source(settings))
 
     def _decode_jwt_from_config(
         self, encoded_token: str, csrf_value: object = None, allow_expired: bool = False
@@ -59,9 +56,33 @@ class AuthServerTokens(JWTManager):
 class TokenVerifier:
     """Checks tokens against the keys and the claims that the settings ask for."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, keys: KeySource) -> None:
+        self.keys = keys
         self._settings = settings
-        self._keys = _keys(settings)
+        self._remembered: LRUCache[bytes, tuple[int, Token]] = LRUCache(MAX_REMEMBERED)
+        self._lock = Lock()
+
+    def token_of(self, encoded: str, now: datetime, decode: Callable[[str], Mapping[str, Any]]) -> Token:
+        """Return what a token says, from memory where this very text was verified before by keys that still count.
+
+        Args:
+            encoded: its text. What is remembered goes by all of it, the signature too: another spelling is verified.
+            decode: verifies it, by way of `verify`.
+
+        Raises:
+            jwt.InvalidTokenError: it proves nothing.
+            AuthServerUnavailable: there never was a key to verify it with.
+        """
+        # Read before the keys are used: if they change meanwhile, what is remembered does not count.
+        generation, text = self.keys.generation, hashlib.sha256(encoded.encode()).digest()
+        with self._lock:
+            seen = self._remembered.get(text)
+        if seen and seen[0] == generation and seen[1].expires_at > now:
+            return seen[1]
+        token = self.read(encoded, decode(encoded))
+        with self._lock:
+            self._remembered[text] = (generation, token)
+        return token
 
     def verify(self, encoded: str, now: datetime) -> dict[str, Any]:
         """Return the claims of a token whose signature, times, issuer, audience and kind are right.
@@ -69,6 +90,7 @@ class TokenVerifier:
         Raises:
             jwt.ExpiredSignatureError: good until its ``exp``, which is exclusive and has no leeway.
             jwt.InvalidTokenError: anything else; the reason is for the log, not for the caller.
+            AuthServerUnavailable: there never was a key to verify it with.
         """
         if len(encoded) > MAX_TOKEN_LENGTH or not _COMPACT.fullmatch(encoded):
             raise jwt.DecodeError("not a compact JWS")
@@ -79,30 +101,36 @@ class TokenVerifier:
         return claims
 
     def _verified_claims(self, encoded: str) -> dict[str, Any]:
-        settings, mismatch = self._settings, jwt.InvalidSignatureError("no key fits")
-        for key in self._keys:
-            try:
-                return jwt.decode(
-                    encoded,
-                    key.material,
-                    algorithms=list(key.algorithms),
-                    issuer=settings.JWT_ISSUER,
-                    audience=settings.JWT_AUDIENCE,
-                    options={
-                        "require": ["exp"],
-                        "verify_aud": settings.JWT_AUDIENCE is not None,
-                        # Ours are stricter (exp: integer; nbf: its own leeway) or none at all (iat: clocks differ).
-                        "verify_exp": False,
-                        "verify_nbf": False,
-                        "verify_iat": False,
-                        "verify_sub": False,
-                    },
-                )
-            except jwt.InvalidSignatureError as error:
-                mismatch = error
-            except RecursionError as error:
-                raise jwt.DecodeError("nested too deeply") from error
-        raise mismatch
+        """Return the claims if one of the keys fits; the header's `jku`, `x5u` and `jwk` (RFC 7515) are never read."""
+        try:
+            kid = jwt.get_unverified_header(encoded).get("kid")
+            for key in self.keys.find(kid):
+                try:
+                    return self._decode(encoded, key)
+                except (jwt.InvalidSignatureError, jwt.InvalidAlgorithmError, jwt.InvalidKeyError):
+                    continue
+        except RecursionError as error:
+            raise jwt.DecodeError("nested too deeply") from error
+        raise jwt.InvalidSignatureError("no key fits")
+
+    def _decode(self, encoded: str, key: Key) -> dict[str, Any]:
+        settings = self._settings
+        return jwt.decode(
+            encoded,
+            key.material,
+            algorithms=list(key.algorithms),
+            issuer=settings.JWT_ISSUER,
+            audience=settings.JWT_AUDIENCE,
+            options={
+                "require": ["exp"],
+                "verify_aud": settings.JWT_AUDIENCE is not None,
+                # Ours are stricter (exp: integer; nbf: its own leeway) or none at all (iat: clocks differ).
+                "verify_exp": False,
+                "verify_nbf": False,
+                "verify_iat": False,
+                "verify_sub": False,
+            },
+        )
 
     def read(self, encoded: str, claims: Mapping[str, Any]) -> Token:
         """Return what verified *claims* say; *encoded* is the text that they came from.
@@ -122,15 +150,9 @@ class TokenVerifier:
         )
 
 
-def _keys(settings: Settings) -> list[Key]:
-    if settings.JWT_PUBLIC_KEY is not None:
-        return [Key(normalised_pem(settings.JWT_PUBLIC_KEY), public_key_algorithms(settings.JWT_PUBLIC_KEY))]
-    secrets = (settings.JWT_SECRET_KEY, settings.JWT_PREVIOUS_SECRET_KEY)
-    return [Key(secret, HMAC_ALGORITHMS) for secret in secrets if secret is not None]
-
-
 def _check_kind(claims: Mapping[str, Any]) -> None:
-    if any(str(claims.get(name, "")).lower() == "refresh" for name in _KIND_CLAIMS):
+    kinds = [claims.get(name) for name in _KIND_CLAIMS]
+    if any(isinstance(kind, str) and kind.lower() == "refresh" for kind in kinds):
         raise jwt.InvalidTokenError("a refresh token is no access token")
 
 

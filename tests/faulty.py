@@ -69,7 +69,7 @@ def _list_by_token_from_memory(token: Token) -> Any:
 
 
 def _remember_without_looking(token: Token, session_id: int, **_now: Any) -> None:
-    values = {"token_key": token.key, "session_id": session_id, "expires_at": token.expires_at}
+    values = {"token_key": token.key, "session_id": session_id, "expires_at": token.expires_at, "is_opener": False}
     db.session.execute(insert(SessionToken), values)
 
 

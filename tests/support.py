@@ -38,7 +38,7 @@ ANDROID = (
 def settings(**values: Any) -> Settings:
     """Return settings for tests: a known secret, no sign-in flood, activity written at once."""
     defaults = {"JWT_SECRET_KEY": SECRET, "MAX_SIGN_INS_PER_MINUTE": 0, "ACTIVITY_INTERVAL_SECONDS": 0}
-    if "JWT_PUBLIC_KEY" in values:
+    if values.keys() & {"JWT_PUBLIC_KEY", "JWT_JWKS_URL"}:
         del defaults["JWT_SECRET_KEY"]
     return Settings(**{**defaults, **values})
 

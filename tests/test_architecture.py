@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "devices": {"user_agents"},
     "user_agents": {"identifiers"},
     "identifiers": {"records"},
-    "keys": set(),
+    "keys": {"identifiers"},
     "policy": {"records"},
     "recognition": {"policy", "records"},
     "sign_in": {"addresses", "devices", "records"},
@@ -33,7 +33,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"database", "environment", "identifiers", "keys", "records"},
     # the bottom
     "database": set(),
-    "tokens": {"clock", "config", "identifiers", "keys", "records"},
+    "outgoing": {"errors"},
+    "key_source": {"config", "errors", "keys", "outgoing"},
+    "tokens": {"clock", "config", "identifiers", "key_source", "keys", "records"},
     "extensions": {"tokens"},
     "models": {"extensions", "records"},
     "transaction": {"database", "errors", "extensions"},
@@ -41,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store": {"extensions", "models", "records", "statements"},
     "purge_store": {"extensions", "models", "records"},
     # use cases
-    "directory": {"config", "errors", "records"},
+    "directory": {"config", "errors", "outgoing", "records"},
     "current": {
         "addresses",
         "clock",
@@ -69,7 +71,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "transaction",
     },
     "purge": {"config", "policy", "purge_store", "records", "transaction"},
-    "readiness": {"errors", "models", "store", "transaction"},
+    "readiness": {"errors", "key_source", "models", "store", "transaction"},
     # the outside
     "auth": {"addresses", "clock", "config", "current", "errors", "records", "service", "tokens", "user_agents"},
     "session_schema": {"clock", "identifiers", "records"},
@@ -93,8 +95,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 FOREIGN = {"flask", "sqlalchemy", "flask_sqlalchemy", "flask_jwt_extended", "flask_smorest", "marshmallow", "werkzeug"}
 
 
-LONGER = {"errors.py": 280}
-"""A list of many short entries, which nobody reads from end to end."""
+LONGER = {"errors.py": 280, "config.py": 280}
+"""Lists of many short entries, which nobody reads from end to end."""
 
 
 def room_of(path: Path) -> str:

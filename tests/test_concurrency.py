@@ -484,8 +484,10 @@ def touches_against_ends(urls: Sequence[str], database_url: str, sessions: int) 
     ended = []
     with callers(urls, 1, 1, role="admin") as admins:
         for user_id in range(USER, USER + sessions):
-            with callers(urls, 1, user_id) as others:
-                ended.append(touch_and_end(urls, database_url, user_id, (admins if user_id % 2 else others)[0]))
+            # Another browser: the same one without a session of its own would be taken for the one that is touched.
+            other = Caller(urls[0], make_token(user_id, n=next(_tokens)), **{"User-Agent": IPHONE})
+            with closing(other):
+                ended.append(touch_and_end(urls, database_url, user_id, admins[0] if user_id % 2 else other))
     touches = [touch for one in ended for touch in one.touches]
     note(f"{len(touches)} touches: {Counter((one.answer.status, one.answer.code) for one in touches)}")
     note(f"{sum(len(one.after_the_end) for one in ended)} began after the end of their session was acknowledged")

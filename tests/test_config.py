@@ -108,8 +108,14 @@ BAD = {
     "DATABASE_URL": ["mysql://x/y", "sqlite://", "sqlite:///", "sqlite:///:memory:", "nonsense", *WRONG_URLS],
     "JWT_SECRET_KEY": ["31-bytes-are-not-quite-enough-x", "-----BEGIN PUBLIC KEY-----" + "x" * 40],
     "JWT_PREVIOUS_SECRET_KEY": ["too-short"],
-    "JWT_JWKS_URL": ["https://auth.example.com/keys"],
-    "AUTH_SERVER_USERINFO_URL": ["https://auth.example.com/me"],
+    "JWT_JWKS_URL": [
+        "ftp://auth/keys",
+        "auth/keys",
+        "https://user:word@auth/keys",
+        "http://auth/with blanks",
+        "http://ä/",
+    ],
+    "AUTH_SERVER_USERINFO_URL": ["file:///me", "me", "http://h:0/me"],
     "UNKNOWN_SESSION_POLICY": ["Adopt", "accept"],
 }
 
@@ -204,5 +210,5 @@ def test_bad_settings_end_a_command_with_words_and_without_a_stack() -> None:
             check=False,
         )
         assert done.returncode != 0
-        assert "set exactly one of JWT_SECRET_KEY and JWT_PUBLIC_KEY" in done.stderr
+        assert "set exactly one of JWT_SECRET_KEY, JWT_PUBLIC_KEY and JWT_JWKS_URL" in done.stderr
         assert "Traceback" not in done.stderr

@@ -12,6 +12,7 @@ from flask import Flask
 
 from session_service import current, store
 from session_service.errors import SessionEnded
+from session_service.key_source import key_source
 from session_service.records import Client, End, EndReason, Principal, StoredSession, Token
 from session_service.service import SessionService
 from session_service.sign_in import describe_sign_in
@@ -228,7 +229,7 @@ ADOPTING: dict[str, tuple[list[Was], Call, int | None]] = {
 
 def read(service: SessionService, encoded: str) -> Token:
     """Return a token as the guards read it."""
-    verifier = TokenVerifier(service.settings)
+    verifier = TokenVerifier(service.settings, key_source(service.settings))
     return verifier.read(encoded, verifier.verify(encoded, NOON))
 
 
@@ -247,7 +248,7 @@ def put(service: SessionService, was: Was) -> StoredSession:
         session = store.insert_session(**values, **columns)
         if was.token:
             token = read(service, was.token)
-            store.remember_token(token, session.id, now=opened, idle=None)
+            store.remember_token(token, session.id, now=opened, idle=None, is_opener=True)
         if was.end:
             end = End(was.end, "1", NOON - was.ended)
             assert store.mark_ended(session.id, end, None)

@@ -214,11 +214,14 @@ def ended(session_id: int, reason: EndReason | None, successor_id: int | None = 
         *(([ended(1, reason)], True) for reason in ("logout", "replaced", "idle", "expired")),
         *(([ended(1, reason)], False) for reason in ("revoked", "admin", "limit")),
         ([ended(2, "limit"), ended(1, None)], True),
-        ([ended(2, "limit"), ended(1, "logout")], True),
+        ([ended(2, "limit"), ended(1, "logout")], False),
+        ([ended(1, "logout"), ended(2, "limit")], False),
+        ([ended(2, "limit"), ended(1, "logout")._replace(device_key="Safari|iOS|iPhone")], True),
+        ([ended(2, "logout"), ended(1, "revoked")], True),
         ([ended(2, "limit"), ended(1, "admin")], False),
         ([ended(2, "revoked"), ended(1, "replaced", successor_id=2)], False),
         ([ended(3, "revoked"), ended(2, "replaced", 3), ended(1, "replaced", 2)], False),
-        ([ended(2, "revoked"), ended(1, "replaced", successor_id=9)], True),
+        ([ended(2, "revoked"), ended(1, "replaced", successor_id=9)], False),
     ],
 )
 def test_whoever_was_thrown_out_needs_a_new_token(sessions: list[StoredSession], may: bool) -> None:

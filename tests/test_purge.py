@@ -41,7 +41,7 @@ def token(number: int, expires_at: datetime = NOON + 365 * DAY) -> Token:
 
 def remember(one: Token, session_id: int) -> None:
     """Put a token on record for a session that may have ended by now."""
-    values = {"token_key": one.key, "session_id": session_id, "expires_at": one.expires_at}
+    values = {"token_key": one.key, "session_id": session_id, "expires_at": one.expires_at, "is_opener": True}
     db.session.execute(insert(SessionToken), values)
 
 

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from flask import Flask
 from flask.testing import FlaskClient
 
+from session_service.key_source import key_source
 from session_service.tokens import TokenVerifier
 from tests.support import FAR_AWAY, SECRET, make_token, settings
 
@@ -237,7 +238,8 @@ def test_issuer_and_audience_are_checked_where_they_are_set(
 def test_a_public_key_verifies_its_own_family_and_never_an_hmac(private: Any, algorithm: str) -> None:
     pem = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     key = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    verifier = TokenVerifier(settings(JWT_PUBLIC_KEY=pem.decode().replace("\n", "\\n")))
+    trusting = settings(JWT_PUBLIC_KEY=pem.decode().replace("\n", "\\n"))
+    verifier = TokenVerifier(trusting, key_source(trusting))
 
     assert verifier.verify(make_token(key=key, algorithm=algorithm), NOW)["id"] == 74
     for forged in (with_header({"alg": "HS256"}, secret=pem), make_token()):

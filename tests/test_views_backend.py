@@ -324,6 +324,44 @@ def test_a_sid_is_adopted_once(adopting: Flask) -> None:
     assert other["session_id"] != answers[0]["session_id"]
 
 
+# A token that was asked about before it signed in
+
+
+def test_a_token_that_was_taken_for_home_and_signs_in_at_the_office_is_the_offices(client: FlaskClient) -> None:
+    """A backend asks about a fresh token before the frontend has called `create`."""
+    home = sign_in_with(client)(address=HOME)
+    office = device(client, make_token(74, n="office"), address=OFFICE)
+    assert body(office.get("/sessions/validate"))["session_id"] == home.id
+
+    created = body(office.post("/sessions/create"))["id"]
+
+    assert body(office.get("/sessions/validate"))["session_id"] == created
+    assert office.delete("/sessions/logout").status_code == office.delete("/sessions/logout").status_code == 200
+    assert office.get("/sessions/validate").json["code"] == "session_ended"
+    assert body(home.get("/sessions/validate"))["session_id"] == home.id
+
+
+def test_and_it_is_out_when_home_throws_it_out(client: FlaskClient) -> None:
+    home = sign_in_with(client)(address=HOME)
+    office = device(client, make_token(74, n="office"), address=OFFICE)
+    office.get("/sessions/validate")
+    created = body(office.post("/sessions/create"))["id"]
+
+    home.delete(f"/sessions/session/{created}")
+
+    assert office.get("/sessions/validate").json["code"] == "session_ended"
+    assert office.post("/sessions/create").json["code"] == "session_ended"
+
+
+def test_a_bodys_word_for_a_device_makes_no_phone_of_a_script(client: FlaskClient) -> None:
+    script = {"user_agent": "okhttp/4.12.0"}
+    home = sign_in_with(client)(address=HOME, **script)
+    sign_in_with(client)(1, role="admin").delete(f"/sessions/session/{home.id}")
+    sign_in_with(client)(address=OFFICE, body={"device_type": "mobile"}, **script)
+
+    assert device(client, make_token(n="new"), address=HOME, **script).get("/sessions/validate").status_code == 401
+
+
 # introspect
 
 
@@ -443,6 +481,12 @@ def test_the_services_own_user_agent_says_nothing_of_the_tokens_device(for_servi
         {},
         {"Authorization": "Basic"},
         {"Authorization": "Basic !!!"},
+        {"Authorization": "Basic \xe9\xe9"},
+        {"Authorization": "Basic Zm9v\xa0"},
+        {"Authorization": "Basic /w=="},
+        {"Authorization": "Basic AA=="},
+        {"Authorization": f'Digest username="backend", password="{CREDENTIALS["backend"]}"'},
+        {"Authorization": basic()["Authorization"].replace("Basic", "Bearer")},
         basic("backend", "wrong"),
         basic("backend", ""),
         basic("backend", CREDENTIALS["mail"]),
@@ -560,5 +604,5 @@ def test_a_refreshed_token_costs_one_look_and_one_write_once(make_app: MakeApp) 
     with statements(app) as second:
         refreshed.get("/sessions/validate")
 
-    assert verbs(first) == ["SELECT", "SELECT", "INSERT"]
+    assert verbs(first) == ["SELECT"] * 5 + ["INSERT"]  # found, and found again with the owner locked
     assert verbs(second) == ["SELECT"]

@@ -48,6 +48,7 @@ def upgrade() -> None:
         sa.Column("token_key", sa.LargeBinary(32), nullable=False),
         sa.Column("session_id", _ID, nullable=False),
         sa.Column("expires_at", _INSTANT, nullable=False),
+        sa.Column("is_opener", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
             ["session_id"], ["sessions.id"], name="fk_session_tokens_session_id", ondelete="CASCADE"
         ),

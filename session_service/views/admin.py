@@ -23,7 +23,7 @@ bp.before_request(refuse_large_body)
 @bp.get("/user/<path:user_id>", parameters=[USER_ID])
 @bp.arguments(IncludeInactive(), location="query")
 @bp.response(200, SessionResponse(many=True))
-@bp.doc(security=SECURITY, responses=documented(*ADMIN_GUARDED, errors.UserNotFound, errors.AuthServerUnavailable))
+@bp.doc(security=SECURITY, responses=documented(*ADMIN_GUARDED, errors.UserNotFound))
 def list_user_sessions(query: dict[str, bool], user_id: str) -> list[SessionView]:
     """List a user's sessions, the last active first; a user without any has an empty list.
 

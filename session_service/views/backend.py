@@ -20,7 +20,10 @@ SENT_ON = ("User-Agent", "X-Forwarded-For")
 PRINTABLE = (ascii_letters + digits + punctuation).replace("%", "")
 VALIDATED_HEADERS = {
     "X-Session-Id": {"description": "The session's id; absent without one.", "schema": {"type": "string"}},
-    "X-User-Id": {"description": "The user's id; percent-encoded beyond ASCII.", "schema": {"type": "string"}},
+    "X-User-Id": {
+        "description": "The user's id, percent-encoded where need be.",
+        "schema": {"type": "string"},
+    },
 }
 
 validation = StrictBlueprint("validation", __name__, url_prefix="/sessions", description="For gateways and backends.")
@@ -55,11 +58,11 @@ def validate() -> tuple[Liveness, dict[str, str]]:
     responses=documented(
         errors.ServiceRequired,
         errors.BodyTooLarge,
-        errors.InvalidJson,
         errors.ValidationFailed,
         errors.UnsupportedMediaType,
         errors.InternalError,
         errors.DatabaseUnavailable,
+        errors.AuthServerUnavailable,
     ),
 )
 def introspect(form: dict[str, str]) -> Introspection:

@@ -1,5 +1,7 @@
 """How the service is: for load balancers and whoever is on call. No credentials, no secrets."""
 
+from flask import current_app
+
 from session_service import errors
 from session_service.errors import NotReady
 from session_service.readiness import what_is_missing
@@ -22,8 +24,8 @@ def healthz() -> dict[str, str]:
 @bp.response(200, Health(), example={"status": "ready"})
 @bp.doc(security=[], responses=documented(errors.NotReady, errors.InternalError))
 def readyz() -> dict[str, str]:
-    """Say whether requests can be served: the database answers, and its schema is not behind this code's."""
-    missing = what_is_missing()
+    """Say whether requests can be served: the database answers, its schema is not behind, and there is a key."""
+    missing = what_is_missing(current_app.extensions["token_verifier"].keys)
     if missing:
         raise NotReady("The service is not ready: " + "; ".join(missing) + ".", missing=missing)
     return {"status": "ready"}

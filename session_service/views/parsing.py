@@ -48,7 +48,7 @@ class StrictParser(FlaskParser):
         if not body:
             return missing
         if not req.is_json:
-            raise UnsupportedMediaType
+            raise UnsupportedMediaType("Send the request body as application/json.")
         return parse_json(body)
 
     def load_form(self, req: Request, schema: Schema) -> Any:
@@ -56,8 +56,12 @@ class StrictParser(FlaskParser):
 
         Raises:
             UnsupportedMediaType: there is a body, and it is not announced as such a form.
+            ValidationFailed: it does not come as it was announced.
         """
-        body = read_body(req)
+        try:
+            body = read_body(req)
+        except InvalidJson as error:
+            raise ValidationFailed("The form was cut off on its way.") from error
         if body and req.mimetype != FORM:
             raise UnsupportedMediaType(f"Send the request body as {FORM}.")
         given = parse_qsl(body.decode("latin-1"), keep_blank_values=True)

@@ -1,4 +1,4 @@
-"""What the views of users and of admins share."""
+"""What the guarded views share."""
 
 from typing import cast
 
@@ -16,6 +16,7 @@ GUARDED = (
     errors.BodyTooLarge,
     errors.InternalError,
     errors.DatabaseUnavailable,
+    errors.AuthServerUnavailable,
 )
 """What every endpoint behind a guard may answer."""
 

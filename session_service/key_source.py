@@ -1,0 +1,182 @@
+"""Where the auth server's keys come from: the settings, or a JWK Set that is fetched and kept fresh.
+
+A remote set is fetched by a thread of its own, one in each process: whoever holds a token of a known key never waits
+for it, and unknown keys, however many, cause no more than one call in each `COOL_DOWN_SECONDS`.
+"""
+
+import logging
+from threading import Condition, Thread
+from time import monotonic
+from typing import Protocol
+from weakref import ref
+
+from session_service.config import Settings
+from session_service.errors import AuthServerUnavailable
+from session_service.keys import HMAC_ALGORITHMS, Key, KeyProblem, parse_key_set, public_key
+from session_service.outgoing import DEADLINE_SECONDS, AuthServer
+
+REFRESH_SECONDS = 300.0
+"""How long at most a key is trusted that the auth server has removed, while it answers."""
+
+COOL_DOWN_SECONDS = 5.0
+"""Least time from one call to the next."""
+
+MAX_BYTES = 256 * 1024
+
+_log = logging.getLogger(__name__)
+
+
+class KeySource(Protocol):
+    """The keys that tokens are verified with."""
+
+    generation: int
+    """Changes when a key has come or gone: what was verified before that is verified again."""
+
+    def find(self, kid: str | None) -> tuple[Key, ...]:
+        """Return the keys that a token may have been signed with, whose header names *kid*.
+
+        Raises:
+            AuthServerUnavailable: there never was any key.
+        """
+
+    def is_loaded(self, wait: float) -> bool:
+        """Return whether there is a key, or comes one within *wait* seconds."""
+
+
+def key_source(settings: Settings) -> KeySource:
+    """Return the keys that *settings* name."""
+    if settings.JWT_JWKS_URL is not None:
+        return RemoteKeys(settings.JWT_JWKS_URL, AuthServer())
+    if settings.JWT_PUBLIC_KEY is not None:
+        return FixedKeys((public_key(settings.JWT_PUBLIC_KEY),))
+    secrets = (settings.JWT_SECRET_KEY, settings.JWT_PREVIOUS_SECRET_KEY)
+    return FixedKeys(tuple(Key(secret, HMAC_ALGORITHMS) for secret in secrets if secret is not None))
+
+
+class FixedKeys:
+    """Keys of the settings: they have no names, so each may be the one."""
+
+    generation = 0
+
+    def __init__(self, keys: tuple[Key, ...]) -> None:
+        self._keys = keys
+
+    def find(self, _kid: str | None) -> tuple[Key, ...]:
+        """Return all keys."""
+        return self._keys
+
+    def is_loaded(self, _wait: float) -> bool:
+        """Return that there is one: the settings were checked."""
+        return True
+
+
+class RemoteKeys:
+    """The keys of a JWK Set at a URL; the last good ones are kept, whatever the auth server answers later."""
+
+    def __init__(self, url: str, auth_server: AuthServer) -> None:
+        self.generation = 0
+        self._url, self._auth_server = url, auth_server
+        self._keys: tuple[Key, ...] = ()
+        self._changed = Condition()
+        self._calls, self._last_call, self._last_was_good = 0, -COOL_DOWN_SECONDS, True
+        self._is_calling, self._is_wanted = False, True
+        self._thread: Thread | None = None
+
+    def find(self, kid: str | None) -> tuple[Key, ...]:
+        """Return the keys named *kid*, or all for a token that names none (RFC 7515 section 4.1.4).
+
+        For an unknown name the set is fetched, unless that was done a moment ago; it is waited for unless the last
+        call failed, so that an auth server that hangs takes no threads along.
+
+        Raises:
+            AuthServerUnavailable: there never was any key.
+        """
+        self._start_thread()
+        found = self._named(kid)
+        if found:
+            return found
+        with self._changed:
+            if self._last_was_good or not self._calls:
+                self._wait_for_call(DEADLINE_SECONDS + 0.5)
+            else:
+                self._ask_for_call()
+        if not self._keys:
+            raise AuthServerUnavailable(retry_after=int(COOL_DOWN_SECONDS))
+        return self._named(kid)
+
+    def is_loaded(self, wait: float) -> bool:
+        """Return whether there is a key, or comes one within *wait* seconds."""
+        self._start_thread()
+        with self._changed:
+            if not self._keys:
+                self._wait_for_call(wait)
+            return bool(self._keys)
+
+    def _named(self, kid: str | None) -> tuple[Key, ...]:
+        keys = self._keys
+        return keys if kid is None else tuple(key for key in keys if key.kid == kid)
+
+    def _wait_for_call(self, seconds: float) -> None:
+        """Wait until the call that is under way, or may be made now, has ended; not at all if there is none."""
+        self._ask_for_call()
+        if self._is_calling or self._is_wanted:
+            calls = self._calls
+            self._changed.wait_for(lambda: self._calls > calls, seconds)
+
+    def _ask_for_call(self) -> None:
+        if not self._is_calling and monotonic() >= self._last_call + COOL_DOWN_SECONDS:
+            self._is_wanted = True
+            self._changed.notify_all()
+
+    def _start_thread(self) -> None:
+        """Make sure that this process fetches: a thread does not survive a fork."""
+        if self._thread is None or not self._thread.is_alive():
+            with self._changed:
+                if self._thread is None or not self._thread.is_alive():
+                    self._thread = Thread(target=_keep_fresh, args=(ref(self), self._changed), daemon=True)
+                    self._thread.start()
+
+    def seconds_to_next_call(self) -> float:
+        """Return when the set is fetched next; to be called with the condition held."""
+        pause = REFRESH_SECONDS if self._last_was_good else COOL_DOWN_SECONDS
+        return 0 if self._is_wanted else max(self._last_call + pause - monotonic(), 0)
+
+    def fetch(self) -> None:
+        """Fetch the set and keep its keys, or those that there were; to be called by one thread at a time."""
+        with self._changed:
+            self._is_calling, self._is_wanted, self._last_call = True, False, monotonic()
+        keys: tuple[Key, ...] = ()
+        try:
+            keys = self._fetch_keys()
+        except (AuthServerUnavailable, KeyProblem) as problem:
+            _log.warning("the key set was not fetched, and the keys before it stay: %s", problem)
+        finally:
+            with self._changed:
+                if keys and keys != self._keys:
+                    self._keys, self.generation = keys, self.generation + 1
+                self._calls, self._is_calling, self._last_was_good = self._calls + 1, False, bool(keys)
+                self._changed.notify_all()
+
+    def _fetch_keys(self) -> tuple[Key, ...]:
+        answer = self._auth_server.get(self._url, most_bytes=MAX_BYTES)
+        if answer.status != 200 or answer.body is None:
+            raise KeyProblem(f"answered {answer.status}" if answer.status != 200 else "is too large")
+        return parse_key_set(answer.body)
+
+
+def _keep_fresh(reference: "ref[RemoteKeys]", changed: Condition) -> None:
+    """Fetch a key set when it is time or asked for, for as long as somebody else holds it."""
+    while True:
+        with changed:
+            keys = reference()
+            if keys is None:
+                return
+            seconds = keys.seconds_to_next_call()
+            del keys
+            if seconds:
+                changed.wait(seconds)
+                continue
+        keys = reference()
+        if keys is not None:
+            keys.fetch()
+        del keys

@@ -1,0 +1,134 @@
+"""Calls to the auth server: bounded in time, size and number, over connections that are used again.
+
+No redirect is followed: it would carry the caller's token, or our trust, to a place that nobody configured.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from socket import SHUT_RDWR
+from threading import BoundedSemaphore, Event, Thread, local
+from typing import Any
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from session_service.errors import AuthServerUnavailable
+
+DEADLINE_SECONDS = 2.0
+"""For a whole call, from the first byte out to the last one in."""
+
+CONNECT_SECONDS = 1.0
+
+MAX_AT_ONCE = 4
+"""In one process: an auth server that hangs must not take all threads along."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the auth server answered."""
+
+    status: int
+    body: bytes | None
+    """None where there is more of it than the caller wanted."""
+
+
+class AuthServer:
+    """A pool of connections to the auth server."""
+
+    def __init__(self) -> None:
+        self._pool = urllib3.PoolManager(
+            maxsize=MAX_AT_ONCE, retries=False, timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=DEADLINE_SECONDS)
+        )
+        self._pool.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+        self._places = BoundedSemaphore(MAX_AT_ONCE)
+
+    def get(self, url: str, *, bearer: str | None = None, most_bytes: int) -> Answer:
+        """Return the answer to a GET of *url*, whatever its status.
+
+        Raises:
+            AuthServerUnavailable: no answer in time, or already as many calls under way as are allowed.
+        """
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        if bearer is not None:
+            headers["Authorization"] = f"Bearer {bearer}"
+        if not self._places.acquire(blocking=False):
+            raise AuthServerUnavailable(retry_after=1)
+        try:
+            with _deadline():
+                answer = self._pool.request("GET", url, headers=headers, redirect=False, preload_content=False)
+                return Answer(answer.status, _read(answer, most_bytes))
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise AuthServerUnavailable(retry_after=1) from error
+        finally:
+            self._places.release()
+
+
+def _read(answer: urllib3.BaseHTTPResponse, most_bytes: int) -> bytes | None:
+    body = b""
+    for piece in answer.stream(8_192, decode_content=False):
+        body += piece
+        if len(body) > most_bytes:
+            # What is left unread would be taken for the next answer if the connection went back to the pool.
+            answer.close()
+            return None
+    return body
+
+
+# A socket's time limit is one for each packet, and a server may send a byte a second: a call as a whole is
+# ended from outside, by shutting down the socket of the connection that this thread uses.
+
+_thread = local()
+
+
+class _Noted:
+    """A connection that leaves word of which thread uses it."""
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        _thread.connection = self
+        super().request(*args, **kwargs)  # type: ignore[misc]
+
+
+class _HTTPConnection(_Noted, HTTPConnection):
+    """To a server without encryption."""
+
+
+class _HTTPSConnection(_Noted, HTTPSConnection):
+    """To a server with encryption."""
+
+
+class _HTTPPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _HTTPConnection
+
+
+class _HTTPSPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _HTTPSConnection
+
+
+@contextmanager
+def _deadline() -> Iterator[None]:
+    """End what this thread's connection is doing when the time is over."""
+    place, done = _thread.__dict__, Event()
+    place["connection"] = None
+
+    def watch() -> None:
+        pause = DEADLINE_SECONDS
+        while not done.wait(pause):
+            pause = 0.05
+            sock = getattr(place["connection"], "sock", None)
+            if sock is not None:
+                _shut_down(sock)
+
+    watcher = Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
+def _shut_down(sock: Any) -> None:
+    try:
+        sock.shutdown(SHUT_RDWR)
+    except OSError:
+        return  # it is closed by now
