@@ -55,13 +55,17 @@ class AuthServer:
         if not self._places.acquire(blocking=False):
             raise AuthServerUnavailable(retry_after=1)
         try:
-            with _deadline():
+            with _deadline() as is_over:
                 answer = self._pool.request("GET", url, headers=headers, redirect=False, preload_content=False)
-                return Answer(answer.status, _read(answer, most_bytes))
+                body = _read(answer, most_bytes)
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise AuthServerUnavailable(retry_after=1) from error
         finally:
             self._places.release()
+        # A body without an announced length that was cut off looks like a whole one.
+        if is_over.is_set():
+            raise AuthServerUnavailable(retry_after=1)
+        return Answer(answer.status, body)
 
 
 def _read(answer: urllib3.BaseHTTPResponse, most_bytes: int) -> bytes | None:
@@ -82,11 +86,12 @@ _thread = local()
 
 
 class _Noted:
-    """A connection that leaves word of which thread uses it."""
+    """A connection that leaves word of the socket that this thread waits for."""
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        _thread.connection = self
         super().request(*args, **kwargs)  # type: ignore[misc]
+        # Now, for where the server does not keep the connection it is out of sight as soon as the answer begins.
+        _thread.sock = self.sock  # type: ignore[attr-defined]
 
 
 class _HTTPConnection(_Noted, HTTPConnection):
@@ -106,23 +111,22 @@ class _HTTPSPool(urllib3.HTTPSConnectionPool):
 
 
 @contextmanager
-def _deadline() -> Iterator[None]:
-    """End what this thread's connection is doing when the time is over."""
-    place, done = _thread.__dict__, Event()
-    place["connection"] = None
+def _deadline() -> Iterator[Event]:
+    """End what this thread waits for when the time is over; the event that is given says whether it was."""
+    place, done, is_over = _thread.__dict__, Event(), Event()
+    place["sock"] = None
 
     def watch() -> None:
         pause = DEADLINE_SECONDS
         while not done.wait(pause):
+            is_over.set()
             pause = 0.05
-            sock = getattr(place["connection"], "sock", None)
-            if sock is not None:
-                _shut_down(sock)
+            if place["sock"] is not None:
+                _shut_down(place["sock"])
 
-    watcher = Thread(target=watch, daemon=True)
-    watcher.start()
+    Thread(target=watch, daemon=True).start()
     try:
-        yield
+        yield is_over
     finally:
         done.set()
 

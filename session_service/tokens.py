@@ -7,6 +7,7 @@ extension decodes, because its own rules are too kind (no `exp` needed, any type
 
 import hashlib
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from threading import Lock
@@ -23,6 +24,9 @@ from session_service.identifiers import is_short_text, parse_user_id
 from session_service.key_source import KeySource, key_source
 from session_service.keys import Key
 from session_service.records import Token, UserIdType
+
+# How long a secret must be is settled at start (`JWT_ALLOW_SHORT_SECRET`): no token's header may write into the log.
+warnings.filterwarnings("ignore", category=jwt.InsecureKeyLengthWarning)
 
 MAX_TOKEN_LENGTH = 4096
 MAX_REMEMBERED = 10_000

@@ -1,5 +1,8 @@
 """What tests make: settings, tokens, signed-in devices. The fixtures are in `conftest`."""
 
+import base64
+import hmac
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
@@ -48,6 +51,23 @@ def make_token(user_id: object = 74, /, *, key: str = SECRET, algorithm: str = "
     payload = {"id": user_id, "email": f"user{user_id}@example.com", "exp": FAR_AWAY, **claims}
     present = {name: value for name, value in payload.items() if value is not None}
     return jwt.encode(present, key, algorithm=algorithm)
+
+
+def raw_token(header: object, payload: object, sign: Callable[[bytes], bytes]) -> str:
+    """Return a token made by hand, of bytes as they are or of values as JSON; *sign* gets what is to be signed."""
+    parts = [part if isinstance(part, bytes) else json.dumps(part).encode() for part in (header, payload)]
+    signed = b".".join(_segment(part) for part in parts)
+    return (signed + b"." + _segment(sign(signed))).decode()
+
+
+def _segment(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+def hs256(secret: str | bytes = SECRET) -> Callable[[bytes], bytes]:
+    """Return what signs with a shared secret."""
+    key = secret.encode() if isinstance(secret, str) else secret
+    return lambda signed: hmac.digest(key, signed, "sha256")
 
 
 def respelt(token: str) -> str:
