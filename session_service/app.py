@@ -60,6 +60,7 @@ def _configure(app: Flask, settings: Settings) -> None:
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     # A redirect would be an answer that is no JSON, to a path that nobody meant.
     app.url_map.merge_slashes = False
+    app.url_map.converters["rest"] = parsing.RestOfPath
 
 
 def _register_views(app: Flask, settings: Settings) -> None:

@@ -26,7 +26,7 @@ def test_no_guarded_route_answers_without_credentials(app: Flask) -> None:
     for rule in app.url_map.iter_rules():
         if rule.rule in OPEN:
             continue
-        path = rule.rule.replace("<session_id>", "1").replace("<path:user_id>", "1")
+        path = rule.rule.replace("<session_id>", "1").replace("<rest:user_id>", "1")
         for method in (rule.methods or set()) - {"OPTIONS"}:
             response = client.open(path, method=method)
             assert response.status_code == 401, (method, path)

@@ -20,7 +20,7 @@ bp.before_request(require_admin_or_service)
 bp.before_request(refuse_large_body)
 
 
-@bp.get("/user/<path:user_id>", parameters=[USER_ID])
+@bp.get("/user/<rest:user_id>", parameters=[USER_ID])
 @bp.arguments(IncludeInactive(), location="query")
 @bp.response(200, SessionResponse(many=True))
 @bp.doc(security=SECURITY, responses=documented(*ADMIN_GUARDED, errors.UserNotFound))
@@ -34,7 +34,7 @@ def list_user_sessions(query: dict[str, bool], user_id: str) -> list[SessionView
     )
 
 
-@bp.delete("/user/<path:user_id>", parameters=[USER_ID])
+@bp.delete("/user/<rest:user_id>", parameters=[USER_ID])
 @bp.response(200, ClosedMany())
 @bp.doc(security=SECURITY, responses=documented(*ADMIN_GUARDED))
 def end_user_sessions(user_id: str) -> dict[str, object]:

@@ -13,6 +13,7 @@ from flask_smorest import Blueprint
 from marshmallow import Schema, ValidationError, missing
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import BaseConverter
 
 from session_service.errors import (
     BodyTooLarge,
@@ -83,6 +84,13 @@ def _refuse_twice(names: list[str]) -> None:
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise ValidationError({name: ["Given more than once."] for name in twice})
+
+
+class RestOfPath(BaseConverter):
+    """The rest of a path, whatever it holds: a user's id may have slashes and line breaks."""
+
+    part_isolating = False
+    regex = "(?s:.+)"
 
 
 class StrictBlueprint(Blueprint):
