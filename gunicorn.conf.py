@@ -10,7 +10,8 @@ from session_service.config import ConfigError, Settings
 _host = os.environ.get("HOST") or "127.0.0.1"
 bind = f"{f'[{_host}]' if ':' in _host else _host}:{os.environ.get('PORT') or '8080'}"
 workers = int(os.environ.get("WEB_CONCURRENCY") or "2")
-worker_class = "gthread"
+# gthread, saying less of what it cannot read.
+worker_class = "session_service.worker.Worker"
 threads = int(os.environ.get("WEB_THREADS") or "8")
 
 timeout = 30

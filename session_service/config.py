@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from session_service.database import database_problem
 from session_service.environment import parser_of
-from session_service.identifiers import is_short_text, parse_user_id
-from session_service.keys import KeyProblem, public_key
+from session_service.identifiers import is_short_text, is_storable, parse_user_id
+from session_service.keys import KeyProblem, public_key, shared_secret
 from session_service.records import LimitPolicy, UnknownSessionPolicy, UserIdType
 
 MIN_SECRET_BYTES = 32
@@ -24,6 +24,8 @@ MAX_PORT = 65_535
 _CENTURY = 100 * 366 * 86_400
 _ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9.-]+(?::([0-9]{1,5}))?")
 """No IPv6 literals: flask-cors would take their brackets for a pattern."""
+
+_KEYS = {"JWT_SECRET_KEY": shared_secret, "JWT_PREVIOUS_SECRET_KEY": shared_secret, "JWT_PUBLIC_KEY": public_key}
 
 _CHOICES = {
     "USER_ID_TYPE": UserIdType,
@@ -162,7 +164,9 @@ class Settings:
         problems: list[str] = []
         for setting in fields(cls):
             text = environ.get(setting.name, "").strip()
-            if text:
+            if not is_storable(text):
+                problems.append(f"{setting.name} must be UTF-8")
+            elif text:
                 try:
                     values[setting.name] = parser_of(hints[setting.name])(text)
                 except ValueError as error:
@@ -210,17 +214,18 @@ def _key_problems(settings: Settings) -> Iterator[str]:
         yield f"set exactly one of {kinds[0]}, {kinds[1]} and {kinds[2]}"
     if settings.JWT_PREVIOUS_SECRET_KEY is not None and settings.JWT_SECRET_KEY is None:
         yield "JWT_PREVIOUS_SECRET_KEY needs JWT_SECRET_KEY beside it"
-    for name in ("JWT_SECRET_KEY", "JWT_PREVIOUS_SECRET_KEY"):
-        secret = getattr(settings, name)
-        if secret is not None and "-----BEGIN" in secret:
-            yield f"{name} must be a shared secret; a public key belongs into JWT_PUBLIC_KEY"
-        elif secret is not None and len(secret.encode()) < MIN_SECRET_BYTES and not settings.JWT_ALLOW_SHORT_SECRET:
-            yield f"{name} must have at least {MIN_SECRET_BYTES} bytes (or set JWT_ALLOW_SHORT_SECRET=true)"
-    if settings.JWT_PUBLIC_KEY is not None:
+    for name, read in _KEYS.items():
+        text = getattr(settings, name)
+        if text is None:
+            continue
         try:
-            public_key(settings.JWT_PUBLIC_KEY)
+            read(text)
         except KeyProblem as problem:
-            yield f"JWT_PUBLIC_KEY {problem}"
+            yield f"{name} {problem}"
+        else:
+            is_short = read is shared_secret and len(text.encode()) < MIN_SECRET_BYTES
+            if is_short and not settings.JWT_ALLOW_SHORT_SECRET:
+                yield f"{name} must have at least {MIN_SECRET_BYTES} bytes (or set JWT_ALLOW_SHORT_SECRET=true)"
 
 
 def _address_problems(settings: Settings) -> Iterator[str]:
@@ -235,8 +240,10 @@ def _is_address(url: str | None, place: str) -> bool:
         return True
     try:
         parsed = urlsplit(url)
-        is_whole = parsed.scheme in {"http", "https"} and bool(parsed.hostname) and parsed.port != 0
+        host = (parsed.hostname or "").encode("idna")
+        is_whole = parsed.scheme in {"http", "https"} and bool(host) and parsed.port != 0
     except ValueError:
         return False
-    has_place = place in parsed.path + parsed.query and "{" not in parsed.netloc and "@" not in parsed.netloc
-    return is_whole and has_place and url.isascii() and " " not in url
+    has_place = place in parsed.path or place in parsed.query
+    is_plain = url.isascii() and url.isprintable() and " " not in url
+    return is_whole and has_place and is_plain and not any(odd in parsed.netloc for odd in "{@%")

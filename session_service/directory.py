@@ -22,13 +22,11 @@ REMEMBERED_SECONDS = 60.0
 
 MAX_REMEMBERED = 10_000
 MAX_BYTES = 64 * 1024
+PARENTS = frozenset({".", ".."})
+"""As a segment of a path, however it is escaped, these lead elsewhere, with the caller's token (RFC 3986 5.2.4)."""
+
 NO_ADMIN = frozenset({401, 403})
 """The auth server does not let this token in, so it is no admin's."""
-
-
-def _path_segment(text: str) -> str:
-    """Return *text* as one segment of a path, dots too: `..` would lead elsewhere, with the caller's token."""
-    return quote(text, safe="").replace(".", "%2E")
 
 
 class UserDirectory:
@@ -46,13 +44,16 @@ class UserDirectory:
         """Ask whether *user_id* is a user, with the token of *by*; a service has none, so nothing is asked.
 
         Raises:
-            UserNotFound: the auth server answered 404.
+            UserNotFound: the auth server answered 404, or cannot be asked about such an id.
             AuthServerUnavailable: it gave no answer, or one that is neither yes (2xx) nor no.
         """
         if self._user_url is None or by.bearer is None:
             return
-        url = self._user_url.replace("{user_id}", _path_segment(user_id))
-        status = self._auth_server.get(url, bearer=by.bearer, most_bytes=MAX_BYTES).status
+        if user_id in PARENTS:
+            raise UserNotFound
+        url = self._user_url.replace("{user_id}", quote(user_id, safe=""))
+        with self._auth_server.place():
+            status = self._auth_server.get(url, bearer=by.bearer, most_bytes=MAX_BYTES).status
         if status == 404:
             raise UserNotFound
         if not 200 <= status < 300:
@@ -72,14 +73,20 @@ class UserDirectory:
         token = hashlib.sha256(by.bearer.encode()).digest()
         with self._lock:
             remembered = self._remembered.get(token)
-            if remembered and monotonic() < remembered[0] + REMEMBERED_SECONDS:
-                return remembered[1]
+        if remembered and monotonic() < remembered[0] + REMEMBERED_SECONDS:
+            return remembered[1]
+        with self._auth_server.place():
+            return self._ask_once(token, self._userinfo_url, by.bearer)
+
+    def _ask_once(self, token: bytes, url: str, bearer: str) -> bool:
+        """Ask, or wait for the answer to somebody else who asks the same."""
+        with self._lock:
             answer = self._under_way.get(token)
             is_first = answer is None
             if answer is None:
                 answer = self._under_way[token] = Future()
         if is_first:
-            self._settle(answer, token, self._userinfo_url, by.bearer)
+            self._settle(answer, token, url, bearer)
         return answer.result()
 
     def _settle(self, answer: "Future[bool]", token: bytes, url: str, bearer: str) -> None:

@@ -12,7 +12,7 @@ from weakref import ref
 
 from session_service.config import Settings
 from session_service.errors import AuthServerUnavailable
-from session_service.keys import HMAC_ALGORITHMS, Key, KeyProblem, parse_key_set, public_key
+from session_service.keys import Key, KeyProblem, parse_key_set, public_key, shared_secret
 from session_service.outgoing import DEADLINE_SECONDS, AuthServer
 
 REFRESH_SECONDS = 300.0
@@ -20,6 +20,9 @@ REFRESH_SECONDS = 300.0
 
 COOL_DOWN_SECONDS = 5.0
 """Least time from one call to the next."""
+
+MAX_WAITING = 4
+"""Threads of one process that may wait for a key: unknown names must not take all of them along."""
 
 MAX_BYTES = 256 * 1024
 
@@ -50,7 +53,7 @@ def key_source(settings: Settings) -> KeySource:
     if settings.JWT_PUBLIC_KEY is not None:
         return FixedKeys((public_key(settings.JWT_PUBLIC_KEY),))
     secrets = (settings.JWT_SECRET_KEY, settings.JWT_PREVIOUS_SECRET_KEY)
-    return FixedKeys(tuple(Key(secret, HMAC_ALGORITHMS) for secret in secrets if secret is not None))
+    return FixedKeys(tuple(shared_secret(secret) for secret in secrets if secret is not None))
 
 
 class FixedKeys:
@@ -79,14 +82,14 @@ class RemoteKeys:
         self._keys: tuple[Key, ...] = ()
         self._changed = Condition()
         self._calls, self._last_call, self._last_was_good = 0, -COOL_DOWN_SECONDS, True
-        self._is_calling, self._is_wanted = False, True
+        self._is_calling, self._is_wanted, self._waiting = False, True, 0
         self._thread: Thread | None = None
 
     def find(self, kid: str | None) -> tuple[Key, ...]:
         """Return the keys named *kid*, or all for a token that names none (RFC 7515 section 4.1.4).
 
-        For an unknown name the set is fetched, unless that was done a moment ago; it is waited for unless the last
-        call failed, so that an auth server that hangs takes no threads along.
+        For an unknown name the set is fetched, unless that was done a moment ago. It is waited for unless the last
+        call failed or others enough wait, so that an auth server that is slow takes not all threads along.
 
         Raises:
             AuthServerUnavailable: there never was any key.
@@ -96,7 +99,9 @@ class RemoteKeys:
         if found:
             return found
         with self._changed:
-            if self._last_was_good or not self._calls:
+            # Without any key there is nobody to leave threads to.
+            may_wait = not self._keys or self._waiting < MAX_WAITING
+            if may_wait and (self._last_was_good or not self._calls):
                 self._wait_for_call(DEADLINE_SECONDS + 0.5)
             else:
                 self._ask_for_call()
@@ -121,7 +126,9 @@ class RemoteKeys:
         self._ask_for_call()
         if self._is_calling or self._is_wanted:
             calls = self._calls
+            self._waiting += 1
             self._changed.wait_for(lambda: self._calls > calls, seconds)
+            self._waiting -= 1
 
     def _ask_for_call(self) -> None:
         if not self._is_calling and monotonic() >= self._last_call + COOL_DOWN_SECONDS:
@@ -148,8 +155,10 @@ class RemoteKeys:
         keys: tuple[Key, ...] = ()
         try:
             keys = self._fetch_keys()
-        except (AuthServerUnavailable, KeyProblem) as problem:
-            _log.warning("the key set was not fetched, and the keys before it stay: %s", problem)
+        except KeyProblem as problem:
+            _log.warning("the key set cannot be used, and the keys before it stay: it %s", problem)
+        except AuthServerUnavailable as error:
+            _log.warning("the key set was not fetched, and the keys before it stay: %s", type(error.__cause__).__name__)
         finally:
             with self._changed:
                 if keys and keys != self._keys:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from jwt import PyJWTError
-from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+from jwt.algorithms import ECAlgorithm, HMACAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from session_service.identifiers import is_short_text
 
@@ -36,7 +36,7 @@ _PUBLIC_MEMBERS = ("kty", "n", "e", "crv", "x", "y")
 
 
 class KeyProblem(ValueError):
-    """A key cannot be used; the words complete "JWT_PUBLIC_KEY …" and hold nothing of the key."""
+    """A key cannot be used; the words complete the name of its setting, and hold nothing of the key."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,22 @@ class Key:
     """A secret's text, or a public key of `cryptography`."""
     algorithms: tuple[str, ...]
     kid: str | None = None
+
+
+def shared_secret(text: str) -> Key:
+    """Return the secret *text* as a key.
+
+    Raises:
+        KeyProblem: it is a public key in one of its forms, which would be no secret.
+    """
+    try:
+        HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(text)
+        is_public = "-----BEGIN" in text
+    except PyJWTError:
+        is_public = True
+    if is_public:
+        raise KeyProblem("must be a shared secret; a public key belongs into JWT_PUBLIC_KEY")
+    return Key(text, HMAC_ALGORITHMS)
 
 
 def public_key(pem: str) -> Key:

@@ -1,4 +1,4 @@
-"""Calls to the auth server: bounded in time, size and number, over connections that are used again.
+"""Calls to the auth server: bounded in time and size, over connections that are used again.
 
 No redirect is followed: it would carry the caller's token, or our trust, to a place that nobody configured.
 """
@@ -19,9 +19,13 @@ DEADLINE_SECONDS = 2.0
 """For a whole call, from the first byte out to the last one in."""
 
 CONNECT_SECONDS = 1.0
+"""For each address that the host's name has; looking that up comes on top."""
 
 MAX_AT_ONCE = 4
-"""In one process: an auth server that hangs must not take all threads along."""
+"""Threads of one process that may wait for the auth server: one that hangs must not take all of them along."""
+
+PATIENCE_SECONDS = 0.25
+"""How long a thread waits for one of these places, while the auth server answers."""
 
 
 @dataclass(frozen=True)
@@ -42,30 +46,56 @@ class AuthServer:
         )
         self._pool.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
         self._places = BoundedSemaphore(MAX_AT_ONCE)
+        self._last_was_good = True
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Take one of the places for threads that wait for the auth server, for a call or for somebody else's.
+
+        Raises:
+            AuthServerUnavailable: all are taken.
+        """
+        if not self._places.acquire(timeout=PATIENCE_SECONDS if self._last_was_good else 0):
+            raise AuthServerUnavailable(retry_after=1)
+        try:
+            yield
+        finally:
+            self._places.release()
 
     def get(self, url: str, *, bearer: str | None = None, most_bytes: int) -> Answer:
         """Return the answer to a GET of *url*, whatever its status.
 
         Raises:
-            AuthServerUnavailable: no answer in time, or already as many calls under way as are allowed.
+            AuthServerUnavailable: no answer in time.
         """
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         if bearer is not None:
             headers["Authorization"] = f"Bearer {bearer}"
-        if not self._places.acquire(blocking=False):
-            raise AuthServerUnavailable(retry_after=1)
         try:
             with _deadline() as is_over:
-                answer = self._pool.request("GET", url, headers=headers, redirect=False, preload_content=False)
-                body = _read(answer, most_bytes)
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+                answer = self._get(url, headers, most_bytes, is_over)
+        # A thread that cannot be started is a RuntimeError; an address that cannot be one is a ValueError.
+        except (urllib3.exceptions.HTTPError, OSError, ValueError, RuntimeError) as error:
+            self._last_was_good = False
             raise AuthServerUnavailable(retry_after=1) from error
-        finally:
-            self._places.release()
         # A body without an announced length that was cut off looks like a whole one.
+        self._last_was_good = not is_over.is_set()
         if is_over.is_set():
             raise AuthServerUnavailable(retry_after=1)
-        return Answer(answer.status, body)
+        return answer
+
+    def _get(self, url: str, headers: dict[str, str], most_bytes: int, is_over: Event) -> Answer:
+        try:
+            return self._get_once(url, headers, most_bytes)
+        except urllib3.exceptions.ProtocolError:
+            if is_over.is_set():
+                raise
+            # The server may just have closed a connection that it had kept; the second try takes another one.
+            return self._get_once(url, headers, most_bytes)
+
+    def _get_once(self, url: str, headers: dict[str, str], most_bytes: int) -> Answer:
+        answer = self._pool.request("GET", url, headers=headers, redirect=False, preload_content=False)
+        return Answer(answer.status, _read(answer, most_bytes))
 
 
 def _read(answer: urllib3.BaseHTTPResponse, most_bytes: int) -> bytes | None:

@@ -133,6 +133,7 @@ class TokenVerifier:
                 "verify_nbf": False,
                 "verify_iat": False,
                 "verify_sub": False,
+                "verify_jti": False,
             },
         )
 

@@ -71,7 +71,7 @@ def hs256(secret: str | bytes = SECRET) -> Callable[[bytes], bytes]:
 
 
 def respelt(token: str) -> str:
-    """Return *token* with its signature spelt otherwise: the last character has bits that nobody decodes."""
+    """Return *token* with its signature spelt otherwise: the last character has bits that many readers pass over."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     return token[:-1] + alphabet[alphabet.index(token[-1]) ^ 1]
 

@@ -89,6 +89,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "service",
         "session_schema",
     },
+    "worker": set(),
     "app": {"cli", "config", "database", "directory", "extensions", "service", "views"},
 }
 

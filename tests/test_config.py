@@ -75,6 +75,10 @@ WRONG_ADDRESSES = [
     "http:///{user_id}",
     "http://h/#{user_id}",
     "http://{user_id}.h/",
+    "http://h/{user?_id}",
+    "http://a..b/{user_id}",
+    "http://a%zz/{user_id}",
+    "http://h/{user_id}\x01x",
 ]
 
 BAD = {
@@ -106,7 +110,12 @@ BAD = {
     "ADMIN_USER_IDS": ["root-of-all", "1,01"],
     "ADMIN_ROLES": [","],
     "DATABASE_URL": ["mysql://x/y", "sqlite://", "sqlite:///", "sqlite:///:memory:", "nonsense", *WRONG_URLS],
-    "JWT_SECRET_KEY": ["31-bytes-are-not-quite-enough-x", "-----BEGIN PUBLIC KEY-----" + "x" * 40],
+    "JWT_SECRET_KEY": [
+        "31-bytes-are-not-quite-enough-x",
+        "-----BEGIN PUBLIC KEY-----" + "x" * 40,
+        "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQC7",
+        "a-secret-with-a-byte-that-is-no-utf-8-\udcff",
+    ],
     "JWT_PREVIOUS_SECRET_KEY": ["too-short"],
     "JWT_JWKS_URL": [
         "ftp://auth/keys",

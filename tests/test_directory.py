@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler
 from threading import Event
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -155,8 +155,8 @@ def test_however_many_ask_at_once_the_auth_server_is_asked_once(client: FlaskCli
 
     server.answer_me = slowly
     app = client.application
-    with ThreadPoolExecutor(16) as pool:
-        answers = [pool.submit(ask, app.test_client(), ADMIN) for _ in range(16)]
+    with ThreadPoolExecutor(4) as pool:
+        answers = [pool.submit(ask, app.test_client(), ADMIN) for _ in range(4)]
         arrived.set()
         said = {answer.result() for answer in answers}
 
@@ -164,28 +164,53 @@ def test_however_many_ask_at_once_the_auth_server_is_asked_once(client: FlaskCli
     assert server.asked["/me"] == 1
 
 
-def test_those_who_wait_together_fail_together(client: FlaskClient, server: AuthServer) -> None:
+@pytest.mark.parametrize("tokens", [[ADMIN] * 16, [make_token(n) for n in range(1, 17)]], ids=["one", "each its own"])
+def test_an_auth_server_that_hangs_leaves_threads_to_others(
+    client: FlaskClient, server: AuthServer, tokens: list[str]
+) -> None:
     server.answer_me = hang(server)
     app = client.application
     began = monotonic()
+    with ThreadPoolExecutor(outgoing.MAX_AT_ONCE * 2) as pool:
+        waiting = [pool.submit(ask, app.test_client(), token) for token in tokens]
+        other = pool.submit(ask, app.test_client(), USER, "/sessions/my-sessions")
+        assert other.result() == YES
+        waited = monotonic() - began
+        said = {answer.result() for answer in waiting}
+
+    assert said == {UNAVAILABLE}
+    assert server.asked["/me"] <= len(set(tokens))
+    assert waited < 1.5
+
+
+def test_more_admins_at_once_than_places_are_served_in_turn(client: FlaskClient, server: AuthServer) -> None:
+    def slowly(_handler: BaseHTTPRequestHandler) -> bool:
+        sleep(0.05)
+        return False
+
+    tokens = [make_token(n) for n in range(1, 9)]
+    server.roles, server.answer_me = dict.fromkeys(tokens, "admin"), slowly
+    app = client.application
     with ThreadPoolExecutor(8) as pool:
-        said = {answer.result() for answer in [pool.submit(ask, app.test_client(), ADMIN) for _ in range(8)]}
+        said = [answer.result() for answer in [pool.submit(ask, app.test_client(), token) for token in tokens]]
 
-    assert said == {UNAVAILABLE}
-    assert monotonic() - began < 4.0
+    assert said == [YES] * 8
 
 
-def test_an_auth_server_that_hangs_does_not_take_all_threads_along(client: FlaskClient, server: AuthServer) -> None:
-    server.answer_me = hang(server)
-    app, many = client.application, outgoing.MAX_AT_ONCE * 3
-    began = monotonic()
-    with ThreadPoolExecutor(many) as pool:
-        asked = [pool.submit(ask, app.test_client(), make_token(n)) for n in range(1, many + 1)]
-        said = {answer.result() for answer in asked}
+def test_a_connection_that_was_closed_meanwhile_is_no_failure(client: FlaskClient, server: AuthServer) -> None:
+    hung_up = Event()
 
-    assert said == {UNAVAILABLE}
-    assert server.asked["/me"] <= outgoing.MAX_AT_ONCE
-    assert monotonic() - began < 4.0
+    def once(handler: BaseHTTPRequestHandler) -> bool:
+        if hung_up.is_set():
+            return False
+        hung_up.set()
+        return hang_up(handler)
+
+    assert ask(client, ADMIN) == YES
+    server.answer_me = once
+
+    assert ask(client, USER) == NO
+    assert server.asked["/me"] == 3
 
 
 def test_whoever_is_an_admin_by_the_token_is_not_asked_for(client: FlaskClient, server: AuthServer) -> None:

@@ -305,6 +305,20 @@ RAW: dict[str, tuple[str, str, set[int]]] = {
         f"{POST}Transfer-Encoding: chunked\r\n\r\nzz\r\n{{}}\r\n0\r\n\r\n",
         {400},
     ),
+    "an unknown transfer coding": ("RFC 9112 6.1 has 501 for it", f"{POST}Transfer-Encoding: x\r\n\r\n", {400}),
+    "a token for a transfer coding": ("it would be in the log", f"{POST}Transfer-Encoding: {TOKEN}\r\n\r\n", {400}),
+    "a header without a colon": (
+        "the token in it would be in the log",
+        f"GET /healthz HTTP/1.1\r\nHost: x\r\nAuthorization Bearer {TOKEN}\r\n\r\n",
+        {400},
+    ),
+    "a terminal's escape for a method": ("CWE-150: in the log", "G\x1b[31mET / HTTP/1.1\r\nHost: x\r\n\r\n", {400}),
+    "an expectation": ("RFC 9110 10.1.1", f"{POST}Expect: the-unexpected\r\nContent-Length: 2\r\n\r\n{{}}", {417}),
+    "a token in the query of a broken request": (
+        "it would be in the log",
+        f"GET /?token={TOKEN} HTTP/7\r\n\r\n",
+        {400},
+    ),
     "a negative chunk": ("RFC 9112 7.1", f"{POST}Transfer-Encoding: chunked\r\n\r\n-2\r\n{{}}\r\n0\r\n\r\n", {400}),
     "chunks that end early": ("lying lengths", f"{POST}Transfer-Encoding: chunked\r\n\r\nff\r\n{{}}", {400}),
     "no last chunk": ("lying lengths", f"{POST}Transfer-Encoding: chunked\r\n\r\n2\r\n{{}}\r\n", {400}),
@@ -363,7 +377,9 @@ def test_hostile_bytes_are_refused_and_change_nothing(
     line = answer.partition(b"\r\n")[0].split()
     assert line[0] in {b"HTTP/1.1", b"HTTP/1.0"}, answer[:200]
     assert int(line[1]) in statuses, answer[:300]
+    assert b"Content-Type: application/problem+json" in answer
     assert tables(app) == before
+    assert TOKEN.encode() not in answer
     assert b"Traceback" not in answer
     assert b"gunicorn/" not in answer
     assert exchange(address, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").startswith(b"HTTP/1.1 200 ")

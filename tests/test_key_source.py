@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from time import monotonic, sleep
 from typing import Any
@@ -135,14 +136,15 @@ def test_keys_rotate_under_load_without_a_refusal(client: FlaskClient, server: A
 
     with ThreadPoolExecutor(4) as pool:
         workers = [pool.submit(work, number) for number in range(4)]
-        for turn in range(5):
-            key = SigningKey.make(f"key-{turn}", ("ES256", "RS256", "EdDSA")[turn % 3])
-            sleep(0.3)
-            server.keys = [key, signing[0]]
-            # As long as the pause between two calls; the first token that names it has the set fetched, and waits.
-            sleep(0.25)
-            signing[0] = key
-        done.set()
+        try:
+            for turn in range(5):
+                key = SigningKey.make(f"key-{turn}", ("ES256", "RS256", "EdDSA")[turn % 3])
+                server.keys = [key, signing[0]]
+                wait_until(partial(source_of(client).find, key.kid))
+                signing[0] = key
+                sleep(0.3)
+        finally:
+            done.set()
         for worker in workers:
             worker.result()
 
@@ -262,6 +264,23 @@ def test_an_auth_server_that_hangs_from_the_start_costs_a_bounded_wait_and_then_
 
     assert first < 3.0
     assert monotonic() - began < 1.0
+
+
+def test_many_unknown_names_leave_threads_to_holders_of_known_keys(client: FlaskClient, server: AuthServer) -> None:
+    assert ask(client, OLD.sign()) == OK
+    source_of(client)._last_call -= key_source.COOL_DOWN_SECONDS
+    server.answer_keys = hang(server)
+    app, threads = client.application, key_source.MAX_WAITING * 2
+
+    with ThreadPoolExecutor(threads) as pool:
+        for n in range(threads):
+            pool.submit(ask, app.test_client(), NEW.sign(headers={"kid": f"unknown-{n}"}))
+        began = monotonic()
+        assert pool.submit(ask, app.test_client(), OLD.sign(n=1)).result() == OK
+        waited = monotonic() - began
+        server.released.set()
+
+    assert waited < 1.5
 
 
 def test_no_redirect_is_followed(client: FlaskClient, server: AuthServer) -> None:

@@ -76,6 +76,8 @@ def es256(header: dict[str, Any], claims: object = CLAIMS, change: Callable[[byt
 
 NESTED = "[" * 1_000 + "]" * 1_000
 GOOD = token()
+ODD = next(one for n in range(99) if {"-", "_"} <= set(one := token(claims={**CLAIMS, "n": n})))
+"""Looks otherwise in the standard alphabet of base64."""
 
 SHARED_SECRET: dict[str, Attack] = {
     # the algorithm
@@ -106,7 +108,7 @@ SHARED_SECRET: dict[str, Attack] = {
     "signature cut by a byte": ("ASVS 9.1.1", GOOD[:-2]),
     "signature of zeros": ("CVE-2022-21449", unsigned(HEADER, b"\0" * 32)),
     "padded": ("RFC 7515 2: no padding", GOOD + "="),
-    "standard alphabet": ("RFC 7515 2: base64url", GOOD.replace("-", "+").replace("_", "/") + "+"),
+    "standard alphabet": ("RFC 7515 2: base64url", ODD.replace("-", "+").replace("_", "/")),
     "white space within": ("RFC 7515 2: no white space", GOOD[:40] + " " + GOOD[40:]),
     "a line break within": ("RFC 7515 2", GOOD[:40] + "%0A" + GOOD[40:]),
     "another token's signature": (
@@ -149,7 +151,10 @@ SHARED_SECRET: dict[str, Attack] = {
     "exp NaN": ("RFC 8259 6", text(json.dumps({**CLAIMS, "exp": float("nan")}))),
     "exp infinite": ("RFC 8259 6", text(json.dumps({**CLAIMS, "exp": float("inf")}))),
     "exp 1e400": ("RFC 8259 6", text(json.dumps(CLAIMS).replace(str(FAR_AWAY), "1e400"))),
-    "exp of 5,000 digits": ("CWE-190", text(json.dumps(CLAIMS).replace(str(FAR_AWAY), "9" * 5_000))),
+    "exp of 5,000 digits, over 4 kB": (
+        "CWE-190; CVE-2020-10735",
+        text(json.dumps(CLAIMS).replace(str(FAR_AWAY), "9" * 5_000)),
+    ),
     "exp negative": ("RFC 7519 4.1.4", with_claims(exp=-1)),
     "exp now": ("RFC 7519 4.1.4: exclusive", with_claims(exp=NOW)),
     "nbf later": ("RFC 7519 4.1.5; ASVS 9.2.1", with_claims(nbf=NOW + 31)),
@@ -182,7 +187,7 @@ SHARED_SECRET: dict[str, Attack] = {
     "sid an object": ("OIDC Front-Channel Logout 3", with_claims(sid={})),
     "sid a lone surrogate": ("RFC 8259 8.2", with_claims(sid="\ud800")),
     "jti a list": ("RFC 7519 4.1.7", with_claims(jti=["a"])),
-    "larger than 4 kB": ("contract, section 7; CWE-770", with_claims(padding="x" * 4_096)),
+    "larger than 4 kB": ("CWE-770", with_claims(padding="x" * 4_096)),
 }
 
 PUBLISHED_KEYS: dict[str, Attack] = {

@@ -1,0 +1,47 @@
+"""gunicorn's threaded worker, saying less: what it cannot read it answers in our shape, and logs without its content.
+
+gunicorn itself writes a malformed header into the log and into its answer as it came, tokens included, answers an
+unknown transfer coding with 501, and logs the query string of a request that fails.
+"""
+
+import json
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any
+
+from gunicorn import util
+from gunicorn.http import errors
+from gunicorn.workers.gthread import ThreadWorker
+
+_STATUS: dict[type[Exception], HTTPStatus] = {
+    errors.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
+    errors.LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    errors.ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
+}
+_OURS = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName)
+"""Headers that the application tried to send."""
+
+
+class Worker(ThreadWorker):
+    """gunicorn's `gthread`, but for what it does with requests that cannot be read."""
+
+    def handle_error(self, _req: object, client: Any, _addr: object, exc: Exception) -> None:
+        """Answer a request that was no HTTP, or that the application did not survive, and close the connection."""
+        if isinstance(exc, errors.ParseException) and not isinstance(exc, _OURS):
+            status = _STATUS.get(type(exc), HTTPStatus.BAD_REQUEST)
+            self.log.warning("a request could not be read: %s", type(exc).__name__)
+        else:
+            status = HTTPStatus.INTERNAL_SERVER_ERROR
+            self.log.error("a request was not answered", exc_info=exc)
+        with suppress(OSError):  # whoever sent it is gone
+            util.write_nonblock(client, _answer(status))
+
+
+def _answer(status: HTTPStatus) -> bytes:
+    problem = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": status.description}
+    body = json.dumps(problem).encode()
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
+        f"Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
