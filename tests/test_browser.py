@@ -1,5 +1,6 @@
 """What people see, in a real browser: the page that documents the API, and a page that calls it from another origin."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -99,8 +100,12 @@ class Device:
         self.page.locator("#devices li", has_text=name).get_by_role("button", name="End").click()
 
     def shows(self, message: str, *names: str) -> None:
-        """Wait until the page shows *message*, and the devices *names* in this order and no others."""
-        expect(self.message).to_have_text(message)
+        """Wait until the page shows *message*, and the devices *names* in this order and no others.
+
+        Of a session that has ended, the message goes on with which one it was, and since when.
+        """
+        which = r"( It was [\w ]+, on \d+ \w+ \d{4} at \d\d:\d\d UTC\.)?"
+        expect(self.message).to_have_text(re.compile(f"^{re.escape(message)}{which}$"))
         expect(self.names).to_have_text(names)
 
 

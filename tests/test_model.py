@@ -81,6 +81,16 @@ class OneUser(RuleBasedStateMachine):
 
     @rule(agent=st.sampled_from(AGENTS), place=st.sampled_from(PLACES), fingerprint=st.sampled_from((None, "f")))
     def create(self, agent: str, place: str, fingerprint: str | None) -> None:
+        self.sign_in(agent, place, fingerprint)
+
+    @precondition(lambda self: len(self.known) < 40)  # lists show the newest 100 ended ones
+    @rule(agents=st.permutations(AGENTS), place=st.sampled_from(PLACES))
+    def all_devices_sign_in(self, agents: list[str], place: str) -> None:
+        """One more than there are places for: single sign-ins with all that is between them seldom come to that."""
+        for agent in agents:
+            self.sign_in(agent, place, "f")
+
+    def sign_in(self, agent: str, place: str, fingerprint: str | None) -> None:
         OneUser.steps += 1
         token = Token(self.user_id, None, next(self.tokens).to_bytes(32, "big"), 0, NOON + timedelta(days=999), False)
         evicted = self.make_way(agent, place, fingerprint)

@@ -128,17 +128,20 @@ def test_a_directory_that_gives_no_answer_is_neither_yes_nor_no(
     assert response.headers["Retry-After"] == "1"
 
 
-@pytest.mark.parametrize("user_id", ["..", ".", "../../x", "a%2Fb", "a b?c#d"])
+@pytest.mark.parametrize(
+    ("user_id", "is_asked"), [("..", False), (".", False), ("../../x", True), ("a%2Fb", True), ("a b?c#d", True)]
+)
 def test_no_user_id_leads_to_another_place_on_the_auth_server(
-    make_app: MakeApp, auth_server: str, user_id: str
+    make_app: MakeApp, auth_server: str, user_id: str, is_asked: bool
 ) -> None:
+    """However it is escaped, `..` is a parent to some servers, and the caller's token would go there."""
     app = make_app(AUTH_SERVER_USER_URL=auth_server, USER_ID_TYPE="string")
     principal = Principal(user_id="1", is_admin=True, bearer=ADMIN["Authorization"].removeprefix("Bearer "))
 
     with app.app_context(), pytest.raises(UserNotFound):
         app.extensions["session_service"].get_user_sessions(user_id, by=principal, now=utcnow())
 
-    assert [user_id] == ASKED
+    assert ([user_id] if is_asked else []) == ASKED
 
 
 def test_a_directory_that_is_away_is_503(make_app: MakeApp) -> None:
