@@ -23,15 +23,27 @@ test: .venv/made  ## Run all tests, on SQLite and on a PostgreSQL that they brin
 	$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: lint
-lint: .venv/made  ## Check style and types
+lint: .venv/made  ## Check style and types, and look for secrets
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	git ls-files -z ':!tests' ':!requirements.txt' | xargs -0 $(BIN)/detect-secrets-hook
 
 .PHONY: format
 format: .venv/made  ## Let ruff put the code into its format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+.PHONY: requirements
+requirements: .venv/made  ## Pin what production installs, with hashes, from setup.cfg
+	CUSTOM_COMPILE_COMMAND='make requirements' $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras \
+		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.txt setup.cfg
+
+.PHONY: audit
+audit: .venv/made  ## Ask for known vulnerabilities of what is pinned (needs the advisory service)
+	$(PYTHON) -m venv .venv/audit
+	.venv/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	.venv/audit/bin/pip-audit --require-hashes --disable-pip -r requirements.txt
 
 .PHONY: migrate
 migrate: .venv/made  ## Bring the tables of DATABASE_URL up to date

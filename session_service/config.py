@@ -55,7 +55,7 @@ class Settings:
     """The service's settings; the attribute is the environment variable's name."""
 
     DATABASE_URL: str = field(default="sqlite:///sessions.sqlite3", repr=False)
-    """`postgresql://user:password@host/name`, or `sqlite:///path` (a relative path is under `instance/`)."""
+    """`postgresql://{user}:{password}@{host}/{name}`, or `sqlite:///path` (a relative path is under `instance/`)."""
 
     JWT_SECRET_KEY: str | None = _secret()
     """The auth server's shared secret: HS256, HS384 or HS512. At least 32 bytes."""

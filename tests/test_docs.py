@@ -1,5 +1,6 @@
 """What is written down is true: the OpenAPI document, the API's page, and the documents for people."""
 
+import configparser
 import re
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from openapi_spec_validator import validate
+from packaging.requirements import Requirement
 
 from session_service.config import Settings
 from session_service.views.problems import STATUS
@@ -152,6 +154,42 @@ def test_the_api_document_names_every_endpoint_and_code(app: Flask) -> None:
             assert f"`{method} {path}" in text, (method, path)
     for kind, status in STATUS.items():
         assert re.search(rf"\| `{kind.code}` \| {status} \|", text), kind.code
+
+
+def test_the_tests_that_the_security_document_names_exist() -> None:
+    text = (ROOT / "docs" / "security.md").read_text()
+    named = re.findall(r"`(tests/test_\w+\.py)(?:::(test_\w+))?`", text)
+
+    for file, test in named:
+        source = (ROOT / file).read_text()
+        assert not test or f"def {test}(" in source, (file, test)
+    assert len(named) >= 25
+    requirements = re.findall(r"^\| ([79]\.\d\.\d) \|", text, re.M)
+    # OWASP ASVS 5.0 has 19 requirements in chapter 7, and 7 in chapter 9.
+    assert len(requirements) == len(set(requirements)) == 19 + 7
+
+
+def pinned(requirements: str) -> dict[str, str]:
+    """Return the versions in a file that pip-compile made."""
+    return {
+        name.lower().replace("_", "-"): version
+        for name, version in re.findall(r"^([\w.-]+)(?:\[\w,]+\])?==(\S+)", requirements, re.M)
+    }
+
+
+def test_what_production_installs_is_pinned_hashed_and_what_setup_cfg_asks_for() -> None:
+    text = (ROOT / "requirements.txt").read_text()
+    versions, setup = pinned(text), configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+
+    for line in setup["options"]["install_requires"].split():
+        wanted = Requirement(line)
+        assert wanted.specifier.contains(versions[wanted.name.lower().replace("_", "-")]), line
+    blocks = re.split(r"\n(?=[\w.-]+(?:\[|==))", text)[1:]
+    assert len(blocks) == len(versions)
+    assert all("--hash=sha256:" in block for block in blocks)
+    assert "--find-links" not in text
+    assert "://" not in text
 
 
 def shown(default: object) -> str:
