@@ -150,7 +150,7 @@ def test_keys_rotate_under_load_without_a_refusal(client: FlaskClient, server: A
 
     MEASURED.append(f"5 rotations under load: {dict(answers)}, {server.asked['/keys']} calls of the key set")
     assert set(answers) == {OK}
-    assert answers[OK] >= 100
+    assert answers[OK] >= 50
 
 
 @pytest.mark.usefixtures("quick")
@@ -245,7 +245,7 @@ def test_nobody_with_a_known_key_waits_for_a_slow_auth_server(
         f"an auth server that {slow}: known keys {worst * 1000:.0f} ms at worst, an unknown {unknown:.1f} s"
     )
     assert worst < 1.0
-    assert unknown < 3.0
+    assert unknown < 4.0
     # The call that hangs is given up, and another one made.
     wait_until(lambda: server.asked["/keys"] > calls + 1)
     server.answer_keys, server.keys = None, [OLD, NEW]
@@ -280,7 +280,7 @@ def test_many_unknown_names_leave_threads_to_holders_of_known_keys(client: Flask
         waited = monotonic() - began
         server.released.set()
 
-    assert waited < 1.5
+    assert waited < 1.8
 
 
 def test_no_redirect_is_followed(client: FlaskClient, server: AuthServer) -> None:
