@@ -11,6 +11,9 @@ from session_service.records import EndReason
 
 DEVICE_TYPES = ("web", "mobile", "tablet", "bot", "unknown")
 END_REASONS = get_args(EndReason)
+STORABLE_PATTERN = r"^[^\u0000]*$"
+"""`is_storable`, as far as JSON Schema's regular expressions (ECMA-262) go: a lone surrogate is no character there."""
+
 _TRUE, _FALSE = {"true", "1"}, {"false", "0"}
 
 
@@ -27,7 +30,7 @@ class Text(fields.String):
             allow_none=True,
             load_default=None,
             validate=[validate.Length(max=MAX_TEXT_LENGTH), _storable],
-            metadata={"description": description, "example": example},
+            metadata={"description": description, "example": example, "pattern": STORABLE_PATTERN},
         )
 
 
