@@ -152,6 +152,11 @@ class Settings:
         """How often at most activity is written."""
         return timedelta(seconds=self.ACTIVITY_INTERVAL_SECONDS)
 
+    def makes_admin(self, role: object) -> bool:
+        """Return whether *role*, a text or a list as somebody else's JSON has it, holds one of `ADMIN_ROLES`."""
+        roles = role if isinstance(role, list) else [role]
+        return any(isinstance(one, str) and one in self.ADMIN_ROLES for one in roles)
+
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
         """Read the settings; an empty variable is as good as an absent one.

@@ -13,6 +13,8 @@ from session_service.errors import DatabaseUnavailable, SessionEnded
 from session_service.records import Client, EndReason, Sighting, StoredSession, Token
 from session_service.transaction import transaction
 
+_HANDHELDS = ("mobile", "tablet")
+
 _WORDS: dict[EndReason, str] = {
     "logout": "This device was signed out.",
     "revoked": "This device was signed out from another one of your devices.",
@@ -34,25 +36,12 @@ def current_session(
         SessionEnded: it has ended, unless *may_have_ended*.
     """
     with transaction():
-        session, is_recognised = find_session(token, client, settings, now)
-        if session and not may_have_ended:
-            refuse_ended(session, settings, now)
+        session, is_recognised = _find_allowed(token, client, settings, now, may_have_ended=may_have_ended)
     if session and is_recognised and policy.is_active(session, now, settings.idle):
         with transaction(writes=True):
             store.lock_owner(token.user_id)
             session = settle(token, client, settings, now, may_have_ended=may_have_ended)
     return _note_activity(session, settings, now) if session else None
-
-
-def find_session(token: Token, client: Client, settings: Settings, now: datetime) -> tuple[StoredSession | None, bool]:
-    """Return the session that *token* belongs to, and whether only its device says so; within a transaction."""
-    seen, idle = _sighting(client), settings.idle
-    session = recognition.choose(sessions_of(token), seen, now, idle)
-    if session or token.sid is not None:
-        return session, False
-    recent = store.list_recent(token.user_id, recognition.thrown_out_since(now, idle))
-    only_here = settings.UNKNOWN_SESSION_POLICY == "adopt"
-    return recognition.recognise(recent, seen, now, idle, only_here=only_here), True
 
 
 def settle(
@@ -65,9 +54,7 @@ def settle(
     Raises:
         SessionEnded: it has ended, unless *may_have_ended*.
     """
-    session, is_recognised = find_session(token, client, settings, now)
-    if session and not may_have_ended:
-        refuse_ended(session, settings, now)
+    session, is_recognised = _find_allowed(token, client, settings, now, may_have_ended=may_have_ended)
     if session and is_recognised:
         store.remember_token(token, session.id, now=now, idle=settings.idle)
     return session
@@ -95,6 +82,29 @@ def refuse_ended(session: StoredSession, settings: Settings, now: datetime) -> N
         raise SessionEnded(words, end_reason=reason, ended_at=as_text(ended_at))
 
 
+def _find_allowed(
+    token: Token, client: Client, settings: Settings, now: datetime, *, may_have_ended: bool
+) -> tuple[StoredSession | None, bool]:
+    """Return what `_find` does, if it is active or may have ended."""
+    session, is_recognised = _find(token, client, settings, now)
+    if session and not may_have_ended:
+        refuse_ended(session, settings, now)
+    return session, is_recognised
+
+
+def _find(token: Token, client: Client, settings: Settings, now: datetime) -> tuple[StoredSession | None, bool]:
+    """Return the session that *token* belongs to, and whether only its device says so; within a transaction."""
+    sessions = sessions_of(token)
+    if len(sessions) == 1 or token.sid is not None:
+        return next(iter(sessions), None), False  # nothing to weigh, so the device need not be looked at
+    seen, idle = _sighting(client), settings.idle
+    if sessions:
+        return recognition.choose(sessions, seen, now, idle), False
+    recent = store.list_recent(token.user_id, recognition.thrown_out_since(now, idle))
+    only_here = settings.UNKNOWN_SESSION_POLICY == "adopt"
+    return recognition.recognise(recent, seen, now, idle, only_here=only_here), True
+
+
 def _note_activity(session: StoredSession, settings: Settings, now: datetime) -> StoredSession:
     """Write that *session* was used, unless that was written lately; what has ended stays as it is.
 
@@ -117,7 +127,7 @@ def _sighting(client: Client) -> Sighting:
         device_key=device.key,
         network=addresses.network_of(client.address),
         is_recognised=device.names_software,
-        is_handheld=device.type in recognition.HANDHELDS,
+        is_handheld=device.type in _HANDHELDS,
     )
 
 

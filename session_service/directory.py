@@ -33,8 +33,7 @@ class UserDirectory:
     """The auth server's users; where no address is configured, nothing is asked."""
 
     def __init__(self, settings: Settings) -> None:
-        self._user_url, self._userinfo_url = settings.AUTH_SERVER_USER_URL, settings.AUTH_SERVER_USERINFO_URL
-        self._admin_roles = settings.ADMIN_ROLES
+        self._settings = settings
         self._auth_server = AuthServer()
         self._lock = Lock()
         self._remembered: TTLCache[bytes, tuple[float, bool]] = TTLCache(MAX_REMEMBERED, REMEMBERED_SECONDS)
@@ -47,11 +46,11 @@ class UserDirectory:
             UserNotFound: the auth server answered 404, or cannot be asked about such an id.
             AuthServerUnavailable: it gave no answer, or one that is neither yes (2xx) nor no.
         """
-        if self._user_url is None or by.bearer is None:
+        if self._settings.AUTH_SERVER_USER_URL is None or by.bearer is None:
             return
         if user_id in PARENTS:
             raise UserNotFound
-        url = self._user_url.replace("{user_id}", quote(user_id, safe=""))
+        url = self._settings.AUTH_SERVER_USER_URL.replace("{user_id}", quote(user_id, safe=""))
         with self._auth_server.place():
             status = self._auth_server.get(url, bearer=by.bearer, most_bytes=MAX_BYTES).status
         if status == 404:
@@ -68,7 +67,7 @@ class UserDirectory:
         Raises:
             AuthServerUnavailable: it gave no answer, or none that can be used.
         """
-        if self._userinfo_url is None or by.bearer is None:
+        if self._settings.AUTH_SERVER_USERINFO_URL is None or by.bearer is None:
             return False
         token = hashlib.sha256(by.bearer.encode()).digest()
         with self._lock:
@@ -76,7 +75,7 @@ class UserDirectory:
         if remembered and monotonic() < remembered[0] + REMEMBERED_SECONDS:
             return remembered[1]
         with self._auth_server.place():
-            return self._ask_once(token, self._userinfo_url, by.bearer)
+            return self._ask_once(token, self._settings.AUTH_SERVER_USERINFO_URL, by.bearer)
 
     def _ask_once(self, token: bytes, url: str, bearer: str) -> bool:
         """Ask, or wait for the answer to somebody else who asks the same."""
@@ -111,9 +110,7 @@ class UserDirectory:
         user = _parse_object(answer.body) if answer.status == 200 else None
         if user is None:
             raise AuthServerUnavailable(retry_after=1)
-        role = user.get("role")
-        roles = role if isinstance(role, list) else [role]
-        return any(isinstance(one, str) and one in self._admin_roles for one in roles)
+        return self._settings.makes_admin(user.get("role"))
 
 
 def _parse_object(body: bytes | None) -> dict[str, object] | None:

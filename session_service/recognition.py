@@ -12,8 +12,6 @@ from session_service.records import Sighting, StoredSession
 THROWN_OUT_MEMORY = timedelta(days=7)
 """How long a device that was thrown out is recognised where there is no idle timeout to go by."""
 
-HANDHELDS = ("mobile", "tablet")
-
 
 def thrown_out_since(now: datetime, idle: timedelta | None) -> datetime:
     """Return the instant after which a session must have been thrown out for its device to be refused still."""

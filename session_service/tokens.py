@@ -215,5 +215,4 @@ def holds_role(claims: Mapping[str, Any], settings: Settings) -> bool:
     path = settings.JWT_ROLE_CLAIM
     for name in [path] if path in claims else path.split("."):
         found = found.get(name) if isinstance(found, Mapping) else None
-    roles = found if isinstance(found, list) else [found]
-    return any(isinstance(role, str) and role in settings.ADMIN_ROLES for role in roles)
+    return settings.makes_admin(found)

@@ -16,6 +16,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from time import monotonic
+from urllib.parse import urlsplit
 
 import urllib3
 
@@ -119,6 +120,23 @@ def pages() -> Iterator[str]:
 class _QuietHandler(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class's parameter
         """Say nothing."""
+
+
+def address_of(url: str) -> tuple[str, int]:
+    """Return the host and port of a server's URL, for raw sockets."""
+    parts = urlsplit(url)
+    return str(parts.hostname), int(parts.port or 0)
+
+
+def exchange(address: tuple[str, int], sent: str) -> bytes:
+    """Send these bytes (Latin-1) and nothing more; return all that comes back."""
+    received = b""
+    with socket.create_connection(address, timeout=10) as connection:
+        connection.sendall(sent.encode("latin-1"))
+        connection.shutdown(socket.SHUT_WR)
+        while piece := connection.recv(65_536):
+            received += piece
+    return received
 
 
 def free_port() -> int:

@@ -53,6 +53,11 @@ def make_token(user_id: object = 74, /, *, key: str = SECRET, algorithm: str = "
     return jwt.encode(present, key, algorithm=algorithm)
 
 
+def basic(name: str, secret: str) -> dict[str, str]:
+    """Return the header by which a service calls (RFC 7617)."""
+    return {"Authorization": "Basic " + base64.b64encode(f"{name}:{secret}".encode()).decode()}
+
+
 def raw_token(header: object, payload: object, sign: Callable[[bytes], bytes]) -> str:
     """Return a token made by hand, of bytes as they are or of values as JSON; *sign* gets what is to be signed."""
     parts = [part if isinstance(part, bytes) else json.dumps(part).encode() for part in (header, payload)]

@@ -1,6 +1,5 @@
 """What each endpoint accepts: every route with every kind of caller, as the table in `docs/api.md` has it."""
 
-import base64
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from tests.support import CHROME, make_token, sign_in_with
+from tests.support import CHROME, basic, make_token, sign_in_with
 from tests.test_docs import served
 
 API = Path(__file__).resolve().parent.parent / "docs" / "api.md"
@@ -48,7 +47,7 @@ def authorization(caller: str, name: str) -> str | None:
         "refresh token": make_token(74, n=name, type="refresh", role="admin"),
     }
     if caller == "a service":
-        return "Basic " + base64.b64encode(f"billing:{CREDENTIALS['billing']}".encode()).decode()
+        return basic("billing", CREDENTIALS["billing"])["Authorization"]
     return f"Bearer {tokens[caller]}" if caller in tokens else None
 
 

@@ -13,7 +13,6 @@ from tests.servers import OURS, PROJECT
 from tests.support import SECRET
 
 BASE = {"JWT_SECRET_KEY": SECRET}
-SERVICES = {"a": "0123456789abcdef:x", "b": "fedcba9876543210"}
 
 
 def test_defaults_are_those_of_the_documentation() -> None:

@@ -5,11 +5,9 @@ Some go over raw sockets to a real gunicorn, for no client library would send th
 
 import base64
 import gzip
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
@@ -17,8 +15,8 @@ from sqlalchemy import text
 
 from session_service.extensions import db
 from session_service.models import UserSession
-from tests.servers import gunicorn
-from tests.support import CHROME, SignedIn, make_token, sign_in_with
+from tests.servers import address_of, exchange, gunicorn
+from tests.support import CHROME, SignedIn, basic, make_token, sign_in_with
 
 CREDENTIALS = {"backend": "a-secret-of-the-backend"}
 JSON = "application/json"
@@ -26,7 +24,7 @@ FORM = "application/x-www-form-urlencoded"
 DEEP = 100_000
 
 Sent = dict[str, Any]
-Row = tuple[str, Sent, int, str]
+Row = tuple[str, Sent, tuple[int, str]]
 """The reason, the request, and what it is answered."""
 
 
@@ -52,7 +50,7 @@ NO_METHOD = (405, "method_not_allowed")
 NO_TOKEN = (401, "token_missing")
 BAD_TOKEN = (401, "token_invalid")
 
-BODIES: dict[str, tuple[str, Sent, tuple[int, str]]] = {
+BODIES: dict[str, Row] = {
     "cut off": ("a parser that guesses the rest", create("{"), BAD_JSON),
     "an array": ("code that takes any JSON for an object", create("[]"), BAD_FIELD),
     "a text": ("the same", create('"browser"'), BAD_FIELD),
@@ -136,7 +134,7 @@ QUERIES = {
     "twice, escaped": "include_inactive=true&include%5Finactive=false",
 }
 
-OTHERS: dict[str, tuple[str, Sent, tuple[int, str]]] = {
+OTHERS: dict[str, Row] = {
     "a slash twice": ("a gateway that matches by prefix", get("//sessions/my-sessions"), NO_PATH),
     "a slash at the end": ("two names for one thing", get("/sessions/my-sessions/"), NO_PATH),
     "capitals": ("the same", get("/Sessions/my-sessions"), NO_PATH),
@@ -191,17 +189,17 @@ OTHERS: dict[str, tuple[str, Sent, tuple[int, str]]] = {
     ),
     "a NUL in Basic": (
         "a database that is asked for it",
-        get("/sessions/user/74", headers={"Authorization": "Basic " + base64.b64encode(b"a\0:b\0").decode()}),
+        get("/sessions/user/74", headers=basic("a\0", "b\0")),
         (401, "service_required"),
     ),
     "a name without a secret": (
         "an empty secret that equals an absent one",
-        get("/sessions/user/74", headers={"Authorization": "Basic " + base64.b64encode(b"nobody:").decode()}),
+        get("/sessions/user/74", headers=basic("nobody", "")),
         (401, "service_required"),
     ),
 }
 
-TABLE: dict[str, tuple[str, Sent, tuple[int, str]]] = {
+TABLE: dict[str, Row] = {
     **{f"body: {name}": row for name, row in BODIES.items()},
     **{f"session id: {name}": ("no id", get(f"/sessions/session/{one}"), NO_SESSION) for name, one in IDS.items()},
     **{
@@ -347,22 +345,10 @@ def start() -> Iterator[Callable[[str], tuple[str, int]]]:
 
         def run(database_url: str) -> tuple[str, int]:
             if database_url not in started:
-                parts = urlsplit(stack.enter_context(gunicorn(database_url)))
-                started[database_url] = (str(parts.hostname), int(parts.port or 0))
+                started[database_url] = address_of(stack.enter_context(gunicorn(database_url)))
             return started[database_url]
 
         yield run
-
-
-def exchange(address: tuple[str, int], sent: str) -> bytes:
-    """Send these bytes (Latin-1) and nothing more; return all that comes back."""
-    received = b""
-    with socket.create_connection(address, timeout=10) as connection:
-        connection.sendall(sent.encode("latin-1"))
-        connection.shutdown(socket.SHUT_WR)
-        while piece := connection.recv(65_536):
-            received += piece
-    return received
 
 
 @pytest.mark.parametrize("name", RAW)

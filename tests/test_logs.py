@@ -3,14 +3,13 @@
 import logging
 import re
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
 
-from tests.servers import gunicorn
+from tests.servers import address_of, exchange, gunicorn
 from tests.support import MEASURED, SECRET, make_token, sign_in_with
-from tests.test_hostile import CREDENTIALS, RAW, TABLE, exchange
+from tests.test_hostile import CREDENTIALS, RAW, TABLE
 from tests.test_token_attacks import SHARED_SECRET
 
 LINE = re.compile(
@@ -66,8 +65,7 @@ def test_nothing_is_written_about_hostile_bytes_that_anybody_could_use(
     database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with gunicorn(database_url, SERVICE_CREDENTIALS=f"backend:{CREDENTIALS['backend']}") as url:
-        parts = urlsplit(url)
-        address = str(parts.hostname), int(parts.port or 0)
+        address = address_of(url)
         answers = b"".join(exchange(address, sent) for _, sent, _ in RAW.values())
     _, *lines = capsys.readouterr().out.splitlines()
 

@@ -3,11 +3,10 @@
 import socket
 from collections.abc import Iterator
 from time import monotonic
-from urllib.parse import urlsplit
 
 import pytest
 
-from tests.servers import gunicorn
+from tests.servers import address_of, exchange, gunicorn
 from tests.support import make_token
 
 HEAD = f"Host: x\r\nAuthorization: Bearer {make_token()}\r\nContent-Type: application/json\r\n"
@@ -16,19 +15,7 @@ HEAD = f"Host: x\r\nAuthorization: Bearer {make_token()}\r\nContent-Type: applic
 @pytest.fixture
 def address(database_url: str) -> Iterator[tuple[str, int]]:
     with gunicorn(database_url) as url:
-        parts = urlsplit(url)
-        yield str(parts.hostname), int(parts.port or 0)
-
-
-def exchange(address: tuple[str, int], sent: str) -> bytes:
-    """Send these bytes (Latin-1) and nothing more; return all that comes back."""
-    with socket.create_connection(address, timeout=10) as connection:
-        connection.sendall(sent.encode("latin-1"))
-        connection.shutdown(socket.SHUT_WR)
-        received = b""
-        while piece := connection.recv(65_536):
-            received += piece
-    return received
+        yield address_of(url)
 
 
 BODIES = {

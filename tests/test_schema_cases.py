@@ -4,7 +4,6 @@ No 5xx, no status and no shape that is not described, good requests let in and b
 tries more than the default.
 """
 
-import base64
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,10 +28,10 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.support import CHROME, MEASURED, make_token
+from tests.support import CHROME, MEASURED, basic, make_token
 
 CREDENTIALS = {"backend": "a-secret-of-the-backend"}
-BASIC = "Basic " + base64.b64encode(f"backend:{CREDENTIALS['backend']}".encode()).decode()
+BASIC = basic("backend", CREDENTIALS["backend"])["Authorization"]
 USERS = count(1_000)
 CHECKS = [
     not_a_server_error,

@@ -1,7 +1,5 @@
 """Whose tokens are believed: the shapes of today's auth server and the usual ones, and what is refused."""
 
-import base64
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +14,7 @@ from flask.testing import FlaskClient
 
 from session_service.key_source import key_source
 from session_service.tokens import TokenVerifier
-from tests.support import FAR_AWAY, SECRET, make_token, settings
+from tests.support import FAR_AWAY, SECRET, hs256, make_token, raw_token, settings
 
 MakeApp = Callable[..., Flask]
 OTHER_SECRET = "another-secret-with-quite-enough-bytes"
@@ -163,10 +161,7 @@ def test_the_challenge_names_the_scheme_and_an_error_only_where_a_token_came(cli
 
 def with_header(header: dict[str, Any], claims: dict[str, Any] | None = None, secret: bytes = SECRET.encode()) -> str:
     """Return a token with any header, signed by HS256 whatever the header says."""
-    claims = claims or {"id": 74, "exp": FAR_AWAY}
-    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, claims)]
-    signature = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256).sign(b".".join(parts), secret)
-    return b".".join([*parts, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()
+    return raw_token(header, claims or {"id": 74, "exp": FAR_AWAY}, hs256(secret))
 
 
 @pytest.mark.parametrize(

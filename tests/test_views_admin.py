@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from session_service.clock import utcnow
 from session_service.errors import UserNotFound
 from session_service.records import Principal
-from tests.support import IPHONE, SignIn, body, make_token, sign_in_with
+from tests.support import IPHONE, SignIn, basic, body, make_token, sign_in_with
 
 MakeApp = Callable[..., Flask]
 CREDENTIALS = {"backend": "a-secret-of-the-backend", "billing": "another-secret-of-billing"}
@@ -29,10 +29,6 @@ def bearer(user_id: object = 1, **claims: Any) -> dict[str, str]:
 
 
 ADMIN = bearer(1, role="admin")
-
-
-def basic(name: str, secret: str) -> dict[str, str]:
-    return {"Authorization": "Basic " + base64.b64encode(f"{name}:{secret}".encode()).decode()}
 
 
 @pytest.fixture

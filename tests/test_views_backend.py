@@ -1,6 +1,5 @@
 """What others ask about a token: `validate` and `introspect`, and sessions that are adopted; on both databases."""
 
-import base64
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ from sqlalchemy import event, text
 from werkzeug.test import TestResponse
 
 from session_service.extensions import db
-from tests.support import CHROME, FAR_AWAY, FIREFOX, IPHONE, SignedIn, SignIn, body, make_token, sign_in_with
+from tests.support import CHROME, FAR_AWAY, FIREFOX, IPHONE, SignedIn, SignIn, basic, body, make_token, sign_in_with
 
 MakeApp = Callable[..., Flask]
 CREDENTIALS = {"backend": "a-secret-of-the-backend", "mail": "with:colons-and-späces"}
@@ -365,13 +364,11 @@ def test_a_bodys_word_for_a_device_makes_no_phone_of_a_script(client: FlaskClien
 # introspect
 
 
-def basic(name: str = "backend", secret: str | None = None) -> dict[str, str]:
-    given = f"{name}:{CREDENTIALS[name] if secret is None else secret}"
-    return {"Authorization": "Basic " + base64.b64encode(given.encode()).decode()}
+BACKEND = basic("backend", CREDENTIALS["backend"])
 
 
 def ask(client: FlaskClient, token: str, **kwargs: Any) -> TestResponse:
-    return client.post("/sessions/introspect", data={"token": token}, headers=basic(), **kwargs)
+    return client.post("/sessions/introspect", data={"token": token}, headers=BACKEND, **kwargs)
 
 
 @pytest.fixture
@@ -469,7 +466,7 @@ def test_the_services_own_user_agent_says_nothing_of_the_tokens_device(for_servi
     second.delete(f"/sessions/session/{first.id}")
 
     response = client.post(
-        "/sessions/introspect", data={"token": token}, headers={**basic(), "User-Agent": "python-requests/2.32"}
+        "/sessions/introspect", data={"token": token}, headers={**BACKEND, "User-Agent": "python-requests/2.32"}
     )
 
     assert body(response)["session_id"] == second.id
@@ -486,7 +483,7 @@ def test_the_services_own_user_agent_says_nothing_of_the_tokens_device(for_servi
         {"Authorization": "Basic /w=="},
         {"Authorization": "Basic AA=="},
         {"Authorization": f'Digest username="backend", password="{CREDENTIALS["backend"]}"'},
-        {"Authorization": basic()["Authorization"].replace("Basic", "Bearer")},
+        {"Authorization": BACKEND["Authorization"].replace("Basic", "Bearer")},
         basic("backend", "wrong"),
         basic("backend", ""),
         basic("backend", CREDENTIALS["mail"]),
@@ -501,7 +498,9 @@ def test_only_services_may_ask(for_services: Flask, headers: dict[str, str]) -> 
 
 
 def test_a_secret_may_hold_colons_and_any_letters(for_services: Flask) -> None:
-    response = for_services.test_client().post("/sessions/introspect", data={"token": ""}, headers=basic("mail"))
+    response = for_services.test_client().post(
+        "/sessions/introspect", data={"token": ""}, headers=basic("mail", CREDENTIALS["mail"])
+    )
 
     assert response.status_code == 200
 
@@ -522,7 +521,7 @@ def test_a_secret_may_hold_colons_and_any_letters(for_services: Flask) -> None:
     ],
 )
 def test_the_form_is_read_strictly(for_services: Flask, sent: dict[str, Any], status: int, code: str | None) -> None:
-    response = for_services.test_client().post("/sessions/introspect", headers=basic(), **sent)
+    response = for_services.test_client().post("/sessions/introspect", headers=BACKEND, **sent)
 
     assert (response.status_code, body(response).get("code")) == (status, code)
 
