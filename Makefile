@@ -34,6 +34,10 @@ format: .venv/made  ## Let ruff put the code into its format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+.PHONY: docs
+docs: .venv/made  ## Write the table of settings from config.py
+	$(BIN)/python scripts/settings_table.py
+
 .PHONY: requirements
 requirements: .venv/made  ## Pin what production installs, with hashes, from setup.cfg
 	CUSTOM_COMPILE_COMMAND='make requirements' $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras \

@@ -1,19 +1,39 @@
 """How gunicorn serves the application: `gunicorn -c gunicorn.conf.py wsgi:app`."""
 
 import os
+import shutil
+import signal
 import sys
+import tempfile
+from pathlib import Path
+from threading import Timer
+from typing import Any
+
+# Before the import: it is read when the first metric is made. (This file is read again at each reload.)
+_OURS = "session-service-metrics-"
+if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix=_OURS)
+_metrics = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+
+from prometheus_client import multiprocess  # noqa: E402
 
 # Loaded before the workers are forked, who share it then: the rules for user agents alone take a quarter of a second.
-import session_service.app  # noqa: F401
-from session_service.config import ConfigError, Settings
+import session_service.app  # noqa: E402, F401
+from session_service import draining  # noqa: E402
+from session_service.config import ConfigError, Settings  # noqa: E402
+from session_service.key_source import MAX_WAITING  # noqa: E402
+from session_service.outgoing import MAX_AT_ONCE  # noqa: E402
 
 _host = os.environ.get("HOST") or "127.0.0.1"
 bind = f"{f'[{_host}]' if ':' in _host else _host}:{os.environ.get('PORT') or '8080'}"
 workers = int(os.environ.get("WEB_CONCURRENCY") or "2")
-# gthread, saying less of what it cannot read.
+# gthread, saying less of what it cannot read, and keeping no thread for clients that say nothing.
 worker_class = "session_service.worker.Worker"
-threads = int(os.environ.get("WEB_THREADS") or "8")
+threads = int(os.environ.get("WEB_THREADS") or "16")
 
+logger_class = "session_service.logs.GunicornLogger"
+
+drain_seconds = float(os.environ.get("DRAIN_SECONDS") or "5")
 timeout = 30
 graceful_timeout = 30
 # Short, because idle clients hold a worker's attention; the gateway in front keeps its own connections for less.
@@ -32,6 +52,43 @@ control_socket_disable = True
 def on_starting(_server: object) -> None:
     """Stop before any worker starts if the settings cannot be used; a worker that fails is started again and again."""
     try:
-        Settings.from_environ(os.environ)
+        settings = Settings.from_environ(os.environ)
     except ConfigError as error:
         sys.exit(str(error))
+    # What a server before this one counted is not to be added to what this one will.
+    for file in _metrics.glob("*.db"):
+        file.unlink()
+    # Threads that wait for the database, for somebody's role, or for a key: health checks need one that does not.
+    waiting = settings.DATABASE_CONNECTIONS + MAX_AT_ONCE + MAX_WAITING
+    if threads <= waiting:
+        sys.exit(f"WEB_THREADS must be more than {waiting}: DATABASE_CONNECTIONS, and {waiting} - that for others")
+
+
+def when_ready(server: Any) -> None:
+    """Let a SIGTERM be noticed before it is obeyed: `/readyz` turns 503, and `DRAIN_SECONDS` later the stop begins.
+
+    A second one stops at once. Workers that gunicorn itself replaces do not wait.
+    """
+
+    def drain(_number: int, _frame: object) -> None:
+        if os.getpid() != server.pid:
+            return  # a worker that was forked a moment ago, and has no handlers of its own yet
+        signal.signal(signal.SIGTERM, server.signal)
+        draining.begin()
+        stop = Timer(drain_seconds, os.kill, (os.getpid(), signal.SIGTERM))
+        stop.daemon = True
+        stop.start()
+
+    if drain_seconds > 0:
+        signal.signal(signal.SIGTERM, drain)
+
+
+def child_exit(_server: object, worker: Any) -> None:
+    """Forget what an ended worker had in use; what it counted stays."""
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def on_exit(_server: object) -> None:
+    """Remove the folder of the metrics, if it is ours."""
+    if _metrics.name.startswith(_OURS):
+        shutil.rmtree(_metrics, ignore_errors=True)

@@ -4,6 +4,9 @@ import sys
 
 from session_service.app import create_app
 from session_service.config import ConfigError
+from session_service.logs import configure_logging
+
+configure_logging()
 
 try:
     app = create_app()

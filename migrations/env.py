@@ -1,5 +1,7 @@
 """How Alembic runs here: on the application's engine, with our own version table, never over strangers' tables."""
 
+from pathlib import Path
+
 from alembic import context
 from alembic.util import CommandError
 from flask import current_app
@@ -22,6 +24,13 @@ def refuse_strangers_tables(connection: Connection) -> None:
         )
 
 
+def make_file() -> None:
+    """Make the file of an SQLite database that is not there yet: the service itself never does."""
+    url = db.engine.url
+    if url.get_backend_name() == "sqlite" and url.database:
+        Path(url.database).touch()
+
+
 def keep_readers_going(connection: Connection) -> None:
     """Put an SQLite file into WAL mode, in which a writer does not stop readers; the file remembers it."""
     if connection.dialect.name == "sqlite":
@@ -31,6 +40,7 @@ def keep_readers_going(connection: Connection) -> None:
 
 def run_migrations() -> None:
     """Run what the command asks for in one transaction, so that a failed migration leaves nothing behind."""
+    make_file()
     with db.engine.connect() as connection:
         refuse_strangers_tables(connection)
         connection.rollback()

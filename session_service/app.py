@@ -2,23 +2,26 @@
 
 import os
 from pathlib import Path
-from uuid import uuid4
 
-from flask import Flask, Response, g, request
+from flask import Flask
 from flask_cors import CORS
 
-from session_service import __version__
+from session_service import __version__, metrics
 from session_service.cli import register_commands
 from session_service.config import Settings
 from session_service.database import database_url, engine_options, prepare_engine
 from session_service.directory import UserDirectory
 from session_service.extensions import db, jwt, migrate
+from session_service.places import Places
 from session_service.service import SessionService
-from session_service.views import admin, backend, docs, ops, parsing, problems, sessions
+from session_service.views import admin, backend, docs, every_request, ops, parsing, problems, sessions
 from session_service.views.openapi import describe_api
 
 EXPOSED_HEADERS = ["Location", "Retry-After", "X-Request-ID", "X-Session-Code", "X-Session-Id", "X-User-Id"]
 """What pages of other origins may read of an answer."""
+
+SECONDS_FOR_A_PLACE = 0.05
+"""How long a request waits for one of the process's connections, while the database answers others."""
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
@@ -34,11 +37,15 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["settings"] = settings
     _configure(app, settings)
     db.init_app(app)
+    metrics.info.labels(__version__).set(1)
+    metrics.connections_max.set(settings.DATABASE_CONNECTIONS)
+    app.extensions["database_places"] = Places(settings.DATABASE_CONNECTIONS, SECONDS_FOR_A_PLACE)
     with app.app_context():
         prepare_engine(db.engine)
     migrate.init_app(app, db, directory=str(MIGRATIONS), compare_type=True)
     jwt.init_app(app)
-    app.extensions["session_service"] = SessionService(settings, UserDirectory(settings))
+    directory = app.extensions["user_directory"] = UserDirectory(settings)
+    app.extensions["session_service"] = SessionService(settings, directory)
     _register_views(app, settings)
     register_commands(app)
     return app
@@ -48,7 +55,7 @@ def _configure(app: Flask, settings: Settings) -> None:
     url = database_url(settings.DATABASE_URL)
     app.config.update(
         SQLALCHEMY_DATABASE_URI=url,
-        SQLALCHEMY_ENGINE_OPTIONS=engine_options(url),
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(url, settings.DATABASE_CONNECTIONS),
         MAX_CONTENT_LENGTH=parsing.MAX_BODY_BYTES,
         # The keys are in the token verifier; the extension only wants to know that there are some.
         JWT_TOKEN_LOCATION=("headers",),
@@ -64,8 +71,7 @@ def _configure(app: Flask, settings: Settings) -> None:
 
 
 def _register_views(app: Flask, settings: Settings) -> None:
-    app.before_request(_begin)
-    app.after_request(_finish)
+    every_request.init_app(app)
     app.after_request(parsing.drain_after)
     problems.init_app(app)
     api = problems.ProblemApi(app)
@@ -84,18 +90,3 @@ def _register_views(app: Flask, settings: Settings) -> None:
             always_send=False,
             max_age=600,
         )
-
-
-def _begin() -> Response | None:
-    g.request_id = uuid4().hex
-    if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
-        # Whatever the path: a page may only read the 404 of a call whose preflight was not refused.
-        return Response()
-    return None
-
-
-def _finish(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["X-Request-ID"] = g.request_id
-    return response

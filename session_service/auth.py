@@ -16,6 +16,7 @@ from flask_jwt_extended import decode_token
 from flask_jwt_extended.exceptions import InvalidHeaderError, NoAuthorizationError
 from werkzeug.local import LocalProxy
 
+from session_service import metrics
 from session_service.addresses import observed_address
 from session_service.clock import utcnow
 from session_service.config import Settings
@@ -31,6 +32,14 @@ DECIDES_ITSELF = frozenset({"sessions.create_session"})
 
 ENDED_IS_FINE = frozenset({"sessions.logout"})
 """Endpoints that a token whose session has ended may still call; a token without any gets none there either."""
+
+_REASONS: dict[type[jwt.InvalidTokenError], str] = {
+    jwt.ExpiredSignatureError: "expired",
+    jwt.ImmatureSignatureError: "not_yet_valid",
+    jwt.InvalidSignatureError: "signature",
+    jwt.DecodeError: "malformed",
+}
+"""What of a token was wrong, as it is counted; the first that fits, and `claims` where none does."""
 
 _log = logging.getLogger(__name__)
 
@@ -116,6 +125,7 @@ def require_admin_or_service() -> None:
 def _user(*, adopts: bool = False) -> UserCaller:
     encoded = _bearer_token()
     token = _read_token(encoded)
+    g.user_id = token.user_id
     principal = Principal(user_id=token.user_id, is_admin=token.is_admin, bearer=encoded)
     client, now = _client(), utcnow()
     if request.endpoint in DECIDES_ITSELF:
@@ -136,15 +146,25 @@ def find_token(encoded: str) -> Token | None:
 
 
 def _read_token(encoded: str) -> Token:
-    return _verifier().token_of(encoded, utcnow(), decode_token)
+    try:
+        return _verifier().token_of(encoded, utcnow(), decode_token)
+    except jwt.InvalidTokenError as error:
+        metrics.tokens_refused.labels(_reason_of(error)).inc()
+        raise
+
+
+def _reason_of(error: jwt.InvalidTokenError) -> str:
+    return next((reason for kind, reason in _REASONS.items() if isinstance(error, kind)), "claims")
 
 
 def _bearer_token() -> str:
     """Return the token of the Authorization header (RFC 6750 section 2.1); never one from the query or a body."""
     scheme, credentials = _scheme_and_credentials()
     if scheme != "bearer" or not credentials:
+        metrics.tokens_refused.labels("missing").inc()
         raise NoAuthorizationError("no bearer token")
     if len(credentials.split()) != 1:
+        metrics.tokens_refused.labels("malformed").inc()
         raise InvalidHeaderError("not one token")
     return credentials
 

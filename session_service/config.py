@@ -55,19 +55,26 @@ class Settings:
     """The service's settings; the attribute is the environment variable's name."""
 
     DATABASE_URL: str = field(default="sqlite:///sessions.sqlite3", repr=False)
-    """`postgresql://{user}:{password}@{host}/{name}`, or `sqlite:///path` (a relative path is under `instance/`)."""
+    """`postgresql://{user}:{password}@{host}/{name}` (`postgres://` is the same), or `sqlite:///path`, whose file
+    must be there; a relative path is under `instance/`."""
+
+    DATABASE_CONNECTIONS: int = _number(6, 1, 1_000)
+    """Most connections of each worker process to the database; whoever finds all of them waiting gets 503 at once."""
 
     JWT_SECRET_KEY: str | None = _secret()
-    """The auth server's shared secret: HS256, HS384 or HS512. At least 32 bytes."""
+    """The auth server's shared secret: HS256, HS384 or HS512. At least 32 bytes. Exactly one of this,
+    `JWT_PUBLIC_KEY` and `JWT_JWKS_URL` is required."""
 
     JWT_PREVIOUS_SECRET_KEY: str | None = _secret()
     """The secret before `JWT_SECRET_KEY`, accepted beside it while tokens made with it are still around."""
 
     JWT_PUBLIC_KEY: str | None = _secret()
-    """The auth server's public key in PEM, for RS256, ES256, EdDSA and their kin; `\\n` may stand for a line break."""
+    """The auth server's public key in PEM (RSA from 2048 bits, P-256, P-384, P-521, Ed25519, Ed448); `\\n` may stand
+    for a line break."""
 
     JWT_JWKS_URL: str | None = None
-    """Where the auth server publishes its keys as a JWK Set (RFC 7517); fetched, kept, and fetched again."""
+    """Where the auth server publishes its keys as a JWK Set (RFC 7517); fetched, kept, and fetched again: see
+    [Keys](#keys-of-the-auth-server)."""
 
     JWT_ALLOW_SHORT_SECRET: bool = False
     """Accept secrets under 32 bytes: only where the auth server's cannot be changed."""
@@ -94,7 +101,8 @@ class Settings:
     """Users who are admins whatever their token says."""
 
     AUTH_SERVER_USERINFO_URL: str | None = None
-    """Where the auth server answers a token with its user's `role`, for roles that no token tells."""
+    """Where the auth server answers a token with its user's `role`, for roles that no token tells: see
+    [Admins](#admins-that-only-the-auth-server-knows)."""
 
     AUTH_SERVER_USER_URL: str | None = None
     """Where the auth server answers 404 for an unknown user, with `{user_id}` in it; asked with the caller's token."""
@@ -127,7 +135,8 @@ class Settings:
     """Most sessions one user may create within 60 seconds; 0 turns the rule off."""
 
     UNKNOWN_SESSION_POLICY: UnknownSessionPolicy = "reject"
-    """Of a good token without a session `validate` says no (`reject`), or yes (`allow`), or one is opened (`adopt`)."""
+    """Of a good token without a session `validate` says no (`reject`), or yes (`allow`), or one is opened (`adopt`):
+    see [the API](api.md#is-this-session-alive)."""
 
     RETENTION_DAYS: int = _number(90, 0, 36_500)
     """How long ended sessions are kept before the purge removes them."""

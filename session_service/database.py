@@ -1,23 +1,38 @@
-"""How connections to the two databases behave: URLs, time limits, and how a transaction begins.
+"""How connections to the two databases behave: URLs, how a transaction begins, and what a connection must prove.
 
-No tables and no queries here.
+No tables and no queries here; how long a connection may take is in `connection`.
 """
 
+import os
+import sqlite3
 from collections.abc import Mapping
+from time import monotonic
 from typing import Any
+from urllib.parse import quote
 
+import psycopg
 from psycopg import ProgrammingError
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import Connection, Engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, InvalidatePoolError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from session_service import deadline
+from session_service.connection import BoundedConnection
 
 WRITES = "session_service_writes"
 """Execution option of a transaction that will write: SQLite must take its lock at once."""
 
-CONNECT_SECONDS = 2
+CONNECT_SECONDS = 0.8
+"""For a new connection: after an outage the first good answer waits no longer than for a try into the void."""
+
+PING_SECONDS = 0.5
+"""For a sign of life of a connection that was not used for `FRESH_SECONDS`."""
+
+FRESH_SECONDS = 1.0
 WAIT_SECONDS = 2
-"""How long a statement, a lock or a free connection is waited for."""
+"""How long the server lets a statement run, or wait for a lock."""
 
 
 def database_url(url: str) -> str:
@@ -49,31 +64,79 @@ def _libpq_knows(query: Mapping[str, object]) -> bool:
     return str(query.get("connect_timeout", "1")).isdecimal()
 
 
-def engine_options(url: str) -> dict[str, Any]:
-    """Return what `create_engine` needs so that every wait for the database at *url* is bounded."""
+def engine_options(url: str, connections: int) -> dict[str, Any]:
+    """Return what `create_engine` needs for at most so many *connections*, whose server ends what takes too long."""
     given = make_url(url)
+    pool = {"pool_size": connections, "max_overflow": 0, "pool_timeout": WAIT_SECONDS}
     if given.get_backend_name() == "sqlite":
-        return {"connect_args": {"timeout": WAIT_SECONDS}, "pool_timeout": WAIT_SECONDS}
+        return pool
     wait = WAIT_SECONDS * 1_000
-    defaults = {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": wait}
     ours = f"-c statement_timeout={wait} -c lock_timeout={wait} -c timezone=UTC"
-    return {
-        "connect_args": {
-            **{name: value for name, value in defaults.items() if name not in given.query},
-            # The URL may name a schema here (`?options=-csearch_path%3D…`).
-            "options": f"{given.query.get('options', '')} {ours}".strip(),
-        },
-        "pool_timeout": WAIT_SECONDS,
-        "pool_pre_ping": True,
+    connect_args = {
+        # The URL may name a schema here (`?options=-csearch_path%3D…`).
+        "options": f"{given.query.get('options', '')} {ours}".strip(),
+        **({} if "tcp_user_timeout" in given.query else {"tcp_user_timeout": wait}),
     }
+    return {**pool, "connect_args": connect_args}
 
 
 def prepare_engine(engine: Engine) -> None:
-    """Make transactions on *engine* mean what they say, on SQLite too."""
-    if engine.dialect.name != "sqlite":
+    """Make connections of *engine* give up in time, and transactions mean what they say, on SQLite too."""
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "do_connect", _open_sqlite_file)
+        event.listen(engine, "connect", _prepare_sqlite_connection)
+        event.listen(engine, "checkout", _require_same_file)
+        event.listen(engine, "begin", _begin_on_sqlite)
+    else:
+        event.listen(engine, "do_connect", _connect_in_time)
+        event.listen(engine, "checkin", _note_use)
+        event.listen(engine, "checkout", _require_sign_of_life)
+
+
+def _connect_in_time(_dialect: object, _record: object, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    with deadline.at_most(float(options.get("connect_timeout", CONNECT_SECONDS))):
+        return BoundedConnection.connect(*args, **options)
+
+
+def _note_use(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info["used_at"] = monotonic()
+
+
+def _require_sign_of_life(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+    """Ask a connection that has rested whether its server is there; the server may have been restarted since."""
+    used_at = record.info.get("used_at")
+    if used_at is None or monotonic() - used_at < FRESH_SECONDS:
         return
-    event.listen(engine, "connect", _prepare_sqlite_connection)
-    event.listen(engine, "begin", _begin_on_sqlite)
+    try:
+        with deadline.at_most(PING_SECONDS):
+            connection.autocommit = True  # a transaction around it would be two more round trips
+            connection.execute("")
+            connection.autocommit = False
+    except psycopg.Error as error:
+        raise InvalidatePoolError from error
+
+
+def _open_sqlite_file(_dialect: object, record: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """Open a file that is there: a new, empty database in place of one that is gone would answer for it."""
+    path = str(args[0])
+    # Looked at first: if the file is replaced in between, the connection is not used.
+    record.info["file"] = _file_at(path)
+    return sqlite3.connect(f"file:{quote(path)}?mode=rw", uri=True, **options)
+
+
+def _require_same_file(_connection: object, record: ConnectionPoolEntry, _proxy: object) -> None:
+    """Let go of a file that was removed or replaced: what is written into it is lost with the last connection."""
+    path, _ = opened = record.info["file"]
+    if _file_at(path) != opened:
+        raise InvalidatePoolError
+
+
+def _file_at(path: str) -> tuple[str, tuple[int, int] | None]:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return path, None
+    return path, (found.st_dev, found.st_ino)
 
 
 def _prepare_sqlite_connection(connection: DBAPIConnection, _record: object) -> None:
@@ -89,4 +152,7 @@ def _begin_on_sqlite(connection: Connection) -> None:
     # A deferred transaction that reads first and writes later fails with "database is locked" as soon as
     # another one wrote in between, however long it would be willing to wait.
     writes = connection.get_execution_options().get(WRITES, False)
+    left = deadline.seconds_left()
+    wait = WAIT_SECONDS if left is None else min(left, WAIT_SECONDS)
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {wait * 1_000:.0f}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -15,7 +15,7 @@ from cachetools import TTLCache
 from session_service.config import Settings
 from session_service.errors import AuthServerUnavailable, UserNotFound
 from session_service.outgoing import AuthServer
-from session_service.records import Principal
+from session_service.records import DirectoryState, Principal
 
 REMEMBERED_SECONDS = 60.0
 """Counted from when the auth server was asked: the answer may take a while to come."""
@@ -38,6 +38,15 @@ class UserDirectory:
         self._lock = Lock()
         self._remembered: TTLCache[bytes, tuple[float, bool]] = TTLCache(MAX_REMEMBERED, REMEMBERED_SECONDS)
         self._under_way: dict[bytes, Future[bool]] = {}
+
+    @property
+    def state(self) -> DirectoryState:
+        """How the auth server answered this process last; nothing is asked for it, as there is no token to ask with."""
+        if self._settings.AUTH_SERVER_USERINFO_URL is None and self._settings.AUTH_SERVER_USER_URL is None:
+            return "not configured"
+        if self._auth_server.answers is None:
+            return "not asked yet"
+        return "answers" if self._auth_server.answers else "does not answer"
 
     def require_user(self, user_id: str, by: Principal) -> None:
         """Ask whether *user_id* is a user, with the token of *by*; a service has none, so nothing is asked.

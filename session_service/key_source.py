@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Protocol
 from weakref import ref
 
+from session_service import metrics
 from session_service.config import Settings
 from session_service.errors import AuthServerUnavailable
 from session_service.keys import Key, KeyProblem, parse_key_set, public_key, shared_secret
@@ -84,6 +85,8 @@ class RemoteKeys:
         self._calls, self._last_call, self._last_was_good = 0, -COOL_DOWN_SECONDS, True
         self._is_calling, self._is_wanted, self._waiting = False, True, 0
         self._thread: Thread | None = None
+        self._fetched_at = metrics.keys_fetched.labels("jwks")
+        self._fetched_at.set_to_current_time()
 
     def find(self, kid: str | None) -> tuple[Key, ...]:
         """Return the keys named *kid*, or all for a token that names none (RFC 7515 section 4.1.4).
@@ -99,8 +102,7 @@ class RemoteKeys:
         if found:
             return found
         with self._changed:
-            # Without any key there is nobody to leave threads to.
-            may_wait = not self._keys or self._waiting < MAX_WAITING
+            may_wait = self._waiting < MAX_WAITING
             if may_wait and (self._last_was_good or not self._calls):
                 self._wait_for_call(DEADLINE_SECONDS + 0.5)
             else:
@@ -161,6 +163,9 @@ class RemoteKeys:
             _log.warning("the key set was not fetched, and the keys before it stay: %s", type(error.__cause__).__name__)
         finally:
             with self._changed:
+                metrics.key_fetches.labels("good" if keys else "failed").inc()
+                if keys:
+                    self._fetched_at.set_to_current_time()
                 if keys and keys != self._keys:
                     self._keys, self.generation = keys, self.generation + 1
                 self._calls, self._is_calling, self._last_was_good = self._calls + 1, False, bool(keys)

@@ -1,4 +1,4 @@
-"""The three tables. No queries: those are in `store`; made only by the migrations, never by `create_all`."""
+"""The four tables. No queries: those are in `store`; made only by the migrations, never by `create_all`."""
 
 from datetime import UTC, datetime
 
@@ -10,7 +10,7 @@ from sqlalchemy.types import TypeDecorator
 from session_service.extensions import Base
 from session_service.records import EndReason, IpSource
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 """The migration that this code needs at least; `/readyz` compares, a newer schema is fine."""
 
 
@@ -105,3 +105,18 @@ class SessionOwner(Base):
     __tablename__ = "session_owners"
 
     user_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+
+
+class PurgeTotals(Base):
+    """One row: what the purge has done so far."""
+
+    __tablename__ = "purge_totals"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """Always 1."""
+    runs: Mapped[int] = mapped_column(BigInteger)
+    """How often it ran to its end."""
+    recorded: Mapped[int] = mapped_column(BigInteger)
+    removed: Mapped[int] = mapped_column(BigInteger)
+    forgotten: Mapped[int] = mapped_column(BigInteger)
+    last_run_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

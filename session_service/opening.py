@@ -3,21 +3,33 @@
 Whoever has to give way ends in the same transaction, under the lock of the user whose sessions they are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 
-from session_service import current, policy, store
+from session_service import current, metrics, policy, store
 from session_service.config import Settings
 from session_service.errors import (
     LimitRefusesAdoption,
     RateRefusesAdoption,
+    SessionEnded,
     SessionLimitReached,
     SignInRateExceeded,
 )
 from session_service.presenter import present
-from session_service.records import Client, CreatedSession, End, Newcomer, Principal, StoredSession, Token
+from session_service.records import (
+    Client,
+    CreatedSession,
+    End,
+    LifeChange,
+    Newcomer,
+    OpeningReason,
+    Principal,
+    StoredSession,
+    Token,
+)
 from session_service.sign_in import describe_sign_in
-from session_service.transaction import transaction
+from session_service.transaction import tell_when_on_record, transaction
 
 
 class SessionOpening:
@@ -44,7 +56,7 @@ class SessionOpening:
             SignInRateExceeded: too many sign-ins within a minute; nothing was ended.
             SessionLimitReached: the policy is `reject` and the limit is reached; nothing was ended.
         """
-        with transaction(writes=True):
+        with _counted(), transaction(writes=True):
             _lock(token.user_id)
             self._refuse_thrown_out(token, now)
             created, evicted = self._open(claimed, by, token, client, now)
@@ -59,10 +71,10 @@ class SessionOpening:
             LimitRefusesAdoption, RateRefusesAdoption: what would refuse a sign-in refuses this too.
         """
         try:
-            with transaction(writes=True):
+            with _counted(), transaction(writes=True):
                 _lock(token.user_id)
                 session = current.settle(token, client, self.settings, now)
-                return session or self._open({}, by, token, client, now)[0]
+                return session or self._open(None, by, token, client, now)[0]
         except SessionLimitReached as error:
             raise LimitRefusesAdoption from error
         except SignInRateExceeded as error:
@@ -76,15 +88,20 @@ class SessionOpening:
         """
         limit, limit_policy = self.settings.MAX_SESSIONS_PER_USER, self.settings.SESSION_LIMIT_POLICY
         evicted = policy.whom_to_evict(active, newcomer, limit, limit_policy)
+        if evicted:
+            metrics.limit_hits.labels(limit_policy).inc()
         if evicted and limit_policy == "reject":
             raise SessionLimitReached
         return self._end(evicted, end)
 
     def _open(
-        self, claimed: Mapping[str, str | None], by: Principal, token: Token, client: Client, now: datetime
+        self, claimed: Mapping[str, str | None] | None, by: Principal, token: Token, client: Client, now: datetime
     ) -> tuple[StoredSession, list[StoredSession]]:
-        """Open a session, with the owner locked; return it and those that gave way to it."""
-        newcomer, columns = describe_sign_in(claimed, client, self.settings.TRUSTED_PROXY_HOPS)
+        """Open a session, with the owner locked; return it and those that gave way to it.
+
+        Nothing is *claimed* where nobody signs in, and a token is just seen for the first time.
+        """
+        newcomer, columns = describe_sign_in(claimed or {}, client, self.settings.TRUSTED_PROXY_HOPS)
         created_at = self._refuse_flood(token.user_id, now)
         active = self._active_for_good(token.user_id, now)
         created = store.insert_session(
@@ -95,6 +112,8 @@ class SessionOpening:
             expires_at=created_at + self.settings.lifetime,
             **columns,
         )
+        reason: OpeningReason = "adopted" if claimed is None else "sign_in"
+        tell_when_on_record(LifeChange("created", created.id, created.user_id, reason, by.name))
         replaced = [one for one in active if policy.is_same_device(one, newcomer)]
         self._end(replaced, End("replaced", by.name, now, created.id))
         others = [one for one in active if one not in replaced]
@@ -135,6 +154,16 @@ class SessionOpening:
         """End *sessions*; return those that this call ended, as they are now."""
         ended = [store.mark_ended(one.id, end, self.settings.idle) for one in sessions]
         return [one for one in ended if one]
+
+
+@contextmanager
+def _counted() -> Iterator[None]:
+    """Count a sign-in that is refused; one that is not is counted once it is on record."""
+    try:
+        yield
+    except (SessionEnded, SessionLimitReached, SignInRateExceeded) as error:
+        metrics.sign_ins.labels(error.code).inc()
+        raise
 
 
 def _lock(user_id: str) -> None:

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from socket import SHUT_RDWR
-from threading import BoundedSemaphore, Event, Thread, local
+from threading import Event, Thread, local
 from typing import Any
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from session_service import metrics
 from session_service.errors import AuthServerUnavailable
+from session_service.places import NoPlace, Places
 
 DEADLINE_SECONDS = 2.0
 """For a whole call, from the first byte out to the last one in."""
@@ -45,8 +47,9 @@ class AuthServer:
             maxsize=MAX_AT_ONCE, retries=False, timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=DEADLINE_SECONDS)
         )
         self._pool.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
-        self._places = BoundedSemaphore(MAX_AT_ONCE)
-        self._last_was_good = True
+        self._places = Places(MAX_AT_ONCE, PATIENCE_SECONDS)
+        self.answers: bool | None = None
+        """Whether the last call was answered, with whatever status; None before the first."""
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -55,12 +58,12 @@ class AuthServer:
         Raises:
             AuthServerUnavailable: all are taken.
         """
-        if not self._places.acquire(timeout=PATIENCE_SECONDS if self._last_was_good else 0):
-            raise AuthServerUnavailable(retry_after=1)
         try:
-            yield
-        finally:
-            self._places.release()
+            with self._places.one():
+                yield
+        except NoPlace as error:
+            metrics.auth_server_calls.labels("refused").inc()
+            raise AuthServerUnavailable(retry_after=1) from error
 
     def get(self, url: str, *, bearer: str | None = None, most_bytes: int) -> Answer:
         """Return the answer to a GET of *url*, whatever its status.
@@ -76,13 +79,17 @@ class AuthServer:
                 answer = self._get(url, headers, most_bytes, is_over)
         # A thread that cannot be started is a RuntimeError; an address that cannot be one is a ValueError.
         except (urllib3.exceptions.HTTPError, OSError, ValueError, RuntimeError) as error:
-            self._last_was_good = False
+            self._note(answers=False)
             raise AuthServerUnavailable(retry_after=1) from error
         # A body without an announced length that was cut off looks like a whole one.
-        self._last_was_good = not is_over.is_set()
+        self._note(answers=not is_over.is_set())
         if is_over.is_set():
             raise AuthServerUnavailable(retry_after=1)
         return answer
+
+    def _note(self, *, answers: bool) -> None:
+        self.answers = answers
+        metrics.auth_server_calls.labels("answered" if answers else "failed").inc()
 
     def _get(self, url: str, headers: dict[str, str], most_bytes: int, is_over: Event) -> Answer:
         try:

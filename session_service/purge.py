@@ -12,8 +12,10 @@ from time import monotonic, sleep
 
 from session_service import policy, purge_store
 from session_service.config import Settings
-from session_service.records import EndReason, OpenSession
+from session_service.records import EndReason, OpenSession, PurgeRuns
 from session_service.transaction import transaction
+
+Ends = dict[OpenSession, tuple[datetime, EndReason]]
 
 
 @dataclass
@@ -47,6 +49,14 @@ def purge(settings: Settings, *, now: datetime, batch: int) -> Iterator[Purged]:
     for removed in _batches(done, partial(purge_store.delete_ended, kept_since, batch), batch):
         done.removed += removed
         yield done
+    with transaction(writes=True):
+        purge_store.add_run(done.recorded, done.removed, done.forgotten, now)
+
+
+def runs() -> PurgeRuns:
+    """Return what all runs together have done so far, as of the last one that came to its end."""
+    with transaction():
+        return purge_store.runs()
 
 
 def would_purge(settings: Settings, *, now: datetime, batch: int) -> Purged:
@@ -67,20 +77,20 @@ def _kept_since(settings: Settings, now: datetime) -> datetime:
     return now - max(timedelta(days=settings.RETENTION_DAYS), policy.SIGN_IN_WINDOW)
 
 
-def _record(ends: Mapping[int, object], settings: Settings, now: datetime) -> int:
+def _record(ends: Mapping[OpenSession, object], settings: Settings, now: datetime) -> int:
     """Record the ends of those sessions that are still to end, now that nobody can use them in between."""
-    still = _ran_out(purge_store.lock_open(ends.keys()), settings, now)
+    still = _ran_out(purge_store.lock_open([one.id for one in ends]), settings, now)
     if still:
         purge_store.mark_ran_out(still)
     return len(still)
 
 
-def _ran_out(sessions: list[OpenSession], settings: Settings, now: datetime) -> dict[int, tuple[datetime, EndReason]]:
-    ends = {one.id: policy.ran_out(one, now, settings.idle) for one in sessions}
-    return {session_id: end for session_id, end in ends.items() if end}
+def _ran_out(sessions: list[OpenSession], settings: Settings, now: datetime) -> Ends:
+    ends = {one: policy.ran_out(one, now, settings.idle) for one in sessions}
+    return {one: end for one, end in ends.items() if end}
 
 
-def _ends_in_pages(settings: Settings, now: datetime, batch: int) -> Iterator[dict[int, tuple[datetime, EndReason]]]:
+def _ends_in_pages(settings: Settings, now: datetime, batch: int) -> Iterator[Ends]:
     """Walk over the sessions whose end is not on record; yield the ends of those that ran out, page by page."""
     page: list[OpenSession] = []
     while True:

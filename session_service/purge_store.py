@@ -8,8 +8,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import (
-    CursorResult,
-    Delete,
+    Select,
     Table,
     bindparam,
     delete,
@@ -19,13 +18,16 @@ from sqlalchemy import (
     tuple_,
     update,
 )
+from sqlalchemy.sql.dml import ReturningDelete
 
 from session_service.extensions import db
-from session_service.models import SessionToken, UserSession
-from session_service.records import EndReason, OpenSession
+from session_service.models import PurgeTotals, SessionToken, UserSession
+from session_service.records import EndReason, LifeChange, OpenSession, PurgeRuns
+from session_service.transaction import tell_when_on_record
 
 _sessions = cast(Table, UserSession.__table__)
 _tokens = cast(Table, SessionToken.__table__)
+_totals = cast(Table, PurgeTotals.__table__)
 _open_columns = [_sessions.c[name] for name in OpenSession._fields]
 
 
@@ -50,14 +52,16 @@ def lock_open(ids: Collection[int]) -> list[OpenSession]:
     return [OpenSession._make(row) for row in db.session.execute(still_open.with_for_update(skip_locked=True))]
 
 
-def mark_ran_out(ends: Mapping[int, tuple[datetime, EndReason]]) -> None:
+def mark_ran_out(ends: Mapping[OpenSession, tuple[datetime, EndReason]]) -> None:
     """Record these ends, of sessions that are locked."""
     record = (
         update(_sessions)
         .where(_sessions.c.id == bindparam("of_id"), _sessions.c.ended_at.is_(None))
         .values(ended_at=bindparam("at"), end_reason=bindparam("reason"))
     )
-    db.session.execute(record, [{"of_id": one, "at": end[0], "reason": end[1]} for one, end in ends.items()])
+    db.session.execute(record, [{"of_id": one.id, "at": at, "reason": reason} for one, (at, reason) in ends.items()])
+    for one, (_, reason) in ends.items():
+        tell_when_on_record(LifeChange("ended", one.id, one.user_id, reason, None))
 
 
 def delete_ended(before: datetime, limit: int) -> int:
@@ -69,7 +73,7 @@ def delete_ended(before: datetime, limit: int) -> int:
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    return _deleted(delete(_sessions).where(_sessions.c.id.in_(oldest)))
+    return _count_deleted(delete(_sessions).where(_sessions.c.id.in_(_once(oldest))).returning(_sessions.c.id))
 
 
 def delete_tokens(expired_at: datetime, limit: int) -> int:
@@ -82,7 +86,14 @@ def delete_tokens(expired_at: datetime, limit: int) -> int:
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    return _deleted(delete(_tokens).where(tuple_(*key).in_(oldest)))
+    return _count_deleted(delete(_tokens).where(tuple_(*key).in_(_once(oldest))).returning(_tokens.c.session_id))
+
+
+def _once(rows: Select[Any]) -> Select[Any]:
+    """Return a query for *rows* that is run once: of a plain subquery PostgreSQL may ask for *limit* rows again and
+    again, and each time get those that are not yet gone. One that locks is never inlined.
+    """
+    return select(rows.cte("oldest"))
 
 
 def count_ended(before: datetime) -> int:
@@ -95,9 +106,22 @@ def count_expired_tokens(at: datetime) -> int:
     return _count(_tokens, _tokens.c.expires_at <= at)
 
 
+def add_run(recorded: int, removed: int, forgotten: int, at: datetime) -> None:
+    """Note that a run has come to its end, and what it did."""
+    done = {"runs": 1, "recorded": recorded, "removed": removed, "forgotten": forgotten}
+    totals = {name: _totals.c[name] + number for name, number in done.items()}
+    db.session.execute(update(_totals).values(**totals, last_run_at=at))
+
+
+def runs() -> PurgeRuns:
+    """Return what all runs have done together."""
+    return PurgeRuns._make(db.session.execute(select(*[_totals.c[name] for name in PurgeRuns._fields])).one())
+
+
 def _count(table: Table, condition: Any) -> int:
     return int(db.session.execute(select(func.count()).select_from(table).where(condition)).scalar_one())
 
 
-def _deleted(statement: Delete) -> int:
-    return cast(CursorResult[Any], db.session.execute(statement)).rowcount
+def _count_deleted(statement: ReturningDelete[Any]) -> int:
+    # SQLite's driver counts no rows of a statement that begins with WITH.
+    return len(db.session.execute(statement).all())

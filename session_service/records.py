@@ -8,10 +8,12 @@ from datetime import datetime
 from typing import Literal, NamedTuple, NotRequired, TypedDict
 
 EndReason = Literal["logout", "revoked", "admin", "limit", "replaced", "idle", "expired"]
+OpeningReason = Literal["sign_in", "adopted"]
 IpSource = Literal["observed", "reported"]
 LimitPolicy = Literal["evict_oldest", "evict_idle", "reject"]
 UnknownSessionPolicy = Literal["reject", "allow", "adopt"]
 UserIdType = Literal["integer", "string"]
+DirectoryState = Literal["not configured", "not asked yet", "answers", "does not answer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,18 @@ class End:
     successor_id: int | None = None
 
 
+class LifeChange(NamedTuple):
+    """That a session began or ended, as it is told once it is on record."""
+
+    what: Literal["created", "ended"]
+    session_id: int
+    user_id: str
+    reason: EndReason | OpeningReason
+    by: str | None
+    """`Principal.name` of who did it; None where time ran out."""
+    successor_id: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Newcomer:
     """The device that signs in, as far as rules go by it."""
@@ -122,6 +136,16 @@ class OpenSession(NamedTuple):
     id: int
     last_activity: datetime
     expires_at: datetime
+
+
+class PurgeRuns(NamedTuple):
+    """What all runs of the purge have done together."""
+
+    runs: int
+    recorded: int
+    removed: int
+    forgotten: int
+    last_run_at: datetime | None
 
 
 class SessionView(TypedDict):

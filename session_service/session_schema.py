@@ -7,7 +7,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
 from session_service.clock import as_text
 from session_service.identifiers import MAX_TEXT_LENGTH, is_storable
-from session_service.records import EndReason
+from session_service.records import DirectoryState, EndReason
 
 DEVICE_TYPES = ("web", "mobile", "tablet", "bot", "unknown")
 END_REASONS = get_args(EndReason)
@@ -205,3 +205,13 @@ class Health(Schema):
     """How the service is."""
 
     status = fields.String(required=True)
+
+
+class Readiness(Health):
+    """Whether requests can be served, and what is known of the auth server as a directory of users."""
+
+    directory = fields.String(
+        required=True,
+        validate=validate.OneOf(get_args(DirectoryState)),
+        metadata={"description": "How the auth server answered this process last; it decides nothing."},
+    )

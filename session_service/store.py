@@ -11,7 +11,8 @@ from sqlalchemy import Row, inspect
 from session_service import statements
 from session_service.extensions import db
 from session_service.models import VERSION_TABLE
-from session_service.records import End, EndReason, StoredSession, Token
+from session_service.records import End, EndReason, LifeChange, StoredSession, Token
+from session_service.transaction import tell_when_on_record
 
 _BEGINNING = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
 
@@ -98,19 +99,26 @@ def remember_token(
 def mark_ended(session_id: int, end: End, idle: timedelta | None) -> StoredSession | None:
     """End a session that is active at `end.at`; return it as it is now, or None if this call did not end it."""
     values = {"of_id": session_id, **_end_values(end), **_moment(end.at, idle)}
-    return _one(db.session.execute(statements.MARK_ENDED, values).first())
+    ended = _one(db.session.execute(statements.MARK_ENDED, values).first())
+    if ended:
+        tell_when_on_record(LifeChange("ended", ended.id, ended.user_id, end.reason, end.by, end.successor_id))
+    return ended
 
 
 def mark_ran_out(session: StoredSession, end: tuple[datetime, EndReason]) -> None:
     """Record that a time limit ended *session*, unless it was used since it was read."""
     values = {"of_id": session.id, "seen": session.last_activity, "new_ended_at": end[0], "new_end_reason": end[1]}
-    db.session.execute(statements.MARK_RAN_OUT, values)
+    if cast(Any, db.session.execute(statements.MARK_RAN_OUT, values)).rowcount:
+        tell_when_on_record(LifeChange("ended", session.id, session.user_id, end[1], None))
 
 
 def mark_all_ended(user_id: str, end: End, idle: timedelta | None, *, except_id: int | None = None) -> int:
     """End the user's sessions that are active at `end.at`, all but *except_id*; return how many this call ended."""
     values = {"of_user": user_id, "except_id": except_id or 0, **_end_values(end), **_moment(end.at, idle)}
-    return len(db.session.execute(statements.MARK_ALL_ENDED, values).all())
+    ended = db.session.execute(statements.MARK_ALL_ENDED, values).scalars().all()
+    for session_id in ended:
+        tell_when_on_record(LifeChange("ended", session_id, user_id, end.reason, end.by))
+    return len(ended)
 
 
 def mark_activity(session_id: int, *, now: datetime, idle: timedelta | None, interval: timedelta) -> bool:

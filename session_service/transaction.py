@@ -1,17 +1,27 @@
 """One use case, one transaction: how it begins, ends, and what it means when the database does not answer."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, ProgrammingError
+from flask import current_app
+from sqlalchemy.exc import DatabaseError, InterfaceError, InternalError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from session_service import chronicle, metrics
 from session_service.database import WRITES
 from session_service.errors import DatabaseUnavailable
 from session_service.extensions import db
+from session_service.places import NoPlace, Places
+from session_service.records import LifeChange
 
 TABLES_MISSING = {"42P01", "42703"}
 """PostgreSQL's undefined_table and undefined_column: the migrations have not run. SQLite's is an OperationalError."""
+
+_CHANGES = "session_service_changes"
+
+_log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -22,20 +32,53 @@ def transaction(*, writes: bool = False) -> Iterator[None]:
         writes: a reading transaction on SQLite takes no lock, a writing one takes it at once.
 
     Raises:
-        DatabaseUnavailable: no answer in time, or the connection broke, perhaps in the middle of the commit.
+        DatabaseUnavailable: no answer in time, or the connection broke, perhaps in the middle of the commit; or all
+            connections of this process wait for answers.
     """
+    places = cast(Places, current_app.extensions["database_places"])
     try:
-        db.session.connection(execution_options={WRITES: writes})
-        yield
-        db.session.commit()
-    except (OperationalError, InterfaceError, InternalError, PoolTimeoutError) as error:
-        db.session.rollback()
+        with metrics.database_transactions.time(), places.one(), _unavailable_where_it_does_not_answer():
+            with metrics.connections_in_use.track_inprogress():
+                with metrics.database_wait.time():
+                    db.session.connection(execution_options={WRITES: writes})
+                yield
+                db.session.commit()
+            changes = db.session.info.pop(_CHANGES, [])
+    except NoPlace as error:
+        metrics.database_refusals.labels("no_connection").inc()
         raise DatabaseUnavailable(retry_after=1) from error
-    except ProgrammingError as error:
+    chronicle.tell(changes)
+
+
+def tell_when_on_record(change: LifeChange) -> None:
+    """Let *change* be told once the transaction is on record; of one that is undone nothing is told."""
+    db.session.info.setdefault(_CHANGES, []).append(change)
+
+
+@contextmanager
+def _unavailable_where_it_does_not_answer() -> Iterator[None]:
+    try:
+        yield
+    except BaseException as error:
         db.session.rollback()
-        if getattr(error.orig, "sqlstate", None) in TABLES_MISSING:
-            raise DatabaseUnavailable(retry_after=1) from error
-        raise
-    except BaseException:
-        db.session.rollback()
-        raise
+        db.session.info.pop(_CHANGES, None)
+        if not _is_silence(error):
+            raise
+        metrics.database_refusals.labels("unavailable").inc()
+        _log.warning("the database did not answer: %s", _in_short(error))
+        raise DatabaseUnavailable(retry_after=1) from error
+
+
+def _is_silence(error: BaseException) -> bool:
+    """Return whether *error* says nothing of what was asked, but only that it was not answered."""
+    if isinstance(error, ProgrammingError):
+        return getattr(error.orig, "sqlstate", None) in TABLES_MISSING
+    # A plain DatabaseError is what SQLite says of a file that is damaged, or none of its own.
+    kinds = (OperationalError, InterfaceError, InternalError, PoolTimeoutError)
+    return isinstance(error, kinds) or type(error) is DatabaseError
+
+
+def _in_short(error: BaseException) -> str:
+    """Return the driver's own words, on one line, without the statement and what was in it."""
+    cause = getattr(error, "orig", None) or error
+    return f"{type(cause).__name__}: {' '.join(str(cause).split())[:200]}"

@@ -32,7 +32,13 @@ SECONDS_TO_STOP = 20
 STOP_SOON = ("--graceful-timeout", "5")
 """A worker that is told to stop just after the fork has no handler for that yet, and is killed after this time."""
 
-OURS = {setting.name for setting in fields(Settings)} | {"HOST", "PORT", "WEB_CONCURRENCY", "WEB_THREADS"}
+OURS = {setting.name for setting in fields(Settings)} | {
+    "HOST",
+    "PORT",
+    "WEB_CONCURRENCY",
+    "WEB_THREADS",
+    "DRAIN_SECONDS",
+}
 """Environment variables that mean something to the service: a test's server sees the test's alone."""
 
 NGINX_CONFIG = """\
@@ -83,6 +89,7 @@ def gunicorn(database_url: str, *, app: str = "wsgi:app", **environment: str) ->
         "HOST": "127.0.0.1",
         "PORT": str(port),
         "WEB_CONCURRENCY": "2",
+        "DRAIN_SECONDS": "0",
         **environment,
     }
     command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", *STOP_SOON, app]

@@ -192,7 +192,7 @@ def test_database_urls_are_taken_as_people_write_them(url: str, normalised: str)
 
 
 def test_a_schema_named_in_the_url_is_kept_beside_our_time_limits() -> None:
-    options = engine_options(database_url("postgresql://u@h/d?options=-csearch_path%3Dsess&connect_timeout=9"))
+    options = engine_options(database_url("postgresql://u@h/d?options=-csearch_path%3Dsess&connect_timeout=9"), 6)
 
     assert options["connect_args"]["options"].startswith("-csearch_path=sess -c statement_timeout=")
     assert "connect_timeout" not in options["connect_args"], "the URL's own counts"
@@ -200,7 +200,7 @@ def test_a_schema_named_in_the_url_is_kept_beside_our_time_limits() -> None:
 
 def test_a_socket_with_a_port_is_left_to_the_driver() -> None:
     assert not {"host", "port"} & set(
-        engine_options(database_url("postgresql://u@/d?host=/run/x:5432"))["connect_args"]
+        engine_options(database_url("postgresql://u@/d?host=/run/x:5432"), 6)["connect_args"]
     )
 
 

@@ -5,7 +5,7 @@ from flask import Flask
 from session_service import auth
 from session_service.auth import require_admin_or_service, require_service, require_user
 
-OPEN = {"/healthz", "/readyz", "/openapi.json", "/docs", "/docs/<name>"}
+OPEN = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/<name>"}
 GUARDS = {
     "sessions": require_user,
     "validation": require_user,

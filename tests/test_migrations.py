@@ -18,7 +18,7 @@ from session_service.extensions import Base, db
 from session_service.models import SCHEMA_REVISION, VERSION_TABLE
 from tests.support import settings
 
-OURS = {"sessions", "session_tokens", "session_owners"}
+OURS = {"sessions", "session_tokens", "session_owners", "purge_totals"}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -22,7 +22,7 @@ from session_service import purge_store, store
 from session_service.extensions import db
 from session_service.models import SessionToken
 from session_service.purge import Purged, purge, would_purge
-from session_service.records import Client, Principal, StoredSession, Token
+from session_service.records import Client, OpenSession, Principal, StoredSession, Token
 from session_service.transaction import transaction
 from tests.servers import PROJECT, gunicorn
 from tests.support import CHROME, MEASURED, SECRET, make_token, settings
@@ -170,6 +170,24 @@ def test_no_transaction_changes_more_rows_than_a_batch() -> None:
     assert steps == [(3, 0), (6, 0), (7, 0), (7, 0), (7, 3), (7, 6), (7, 7)]
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.usefixtures("on_record")
+def test_a_batch_is_a_batch_whatever_the_planner_thinks_of() -> None:
+    """A nested loop asks for the rows of a plain subquery once for each row of the table."""
+    for number in range(1, 8):
+        put(number, ended_at=NOON, end_reason="logout")
+    loops_alone = [f"SET LOCAL enable_{way} = off" for way in ("hashjoin", "mergejoin", "hashagg", "sort", "material")]
+    removed = []
+
+    for deletion in (purge_store.delete_tokens, purge_store.delete_ended):
+        with transaction(writes=True):
+            for setting in loops_alone:
+                db.session.execute(text(setting))
+            removed.append(deletion(NOON + 400 * DAY, 3))
+
+    assert removed == [3, 3]
+
+
 @pytest.mark.usefixtures("on_record")
 def test_a_purge_that_is_stopped_anywhere_is_finished_by_the_next() -> None:
     for number in range(1, 8):
@@ -198,7 +216,7 @@ def test_a_row_that_somebody_else_ended_meanwhile_keeps_its_reason() -> None:
 
     with transaction(writes=True):
         assert purge_store.lock_open([session_id]) == []
-        purge_store.mark_ran_out({session_id: (NOON + DAY, "idle")})
+        purge_store.mark_ran_out({OpenSession("74", session_id, NOON, NOON + DAY): (NOON + DAY, "idle")})
 
     assert left()[session_id].end_reason == "logout"
 

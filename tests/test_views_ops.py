@@ -25,7 +25,7 @@ def test_it_is_healthy_and_ready(client: FlaskClient) -> None:
     healthy, ready = client.get("/healthz"), client.get("/readyz")
 
     assert (healthy.status_code, healthy.json) == (200, {"status": "ok"})
-    assert (ready.status_code, ready.json) == (200, {"status": "ready"})
+    assert (ready.status_code, ready.json) == (200, {"status": "ready", "directory": "not configured"})
 
 
 @pytest.mark.parametrize(("revision", "status"), [("0000", 503), ("9999", 200)])

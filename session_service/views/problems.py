@@ -130,6 +130,7 @@ def init_app(app: Flask) -> None:
 def problem(error: SessionServiceError) -> Response:
     """Return *error* as the caller sees it."""
     status = STATUS[type(error)]
+    g.error_code = error.code
     body = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
