@@ -29,7 +29,12 @@ from tests.support import MEASURED, SignIn, settings, sign_in_with  # noqa: E402
 NOT_RUN: dict[str, str] = {}
 """What could not run here, with the command that installs what is missing."""
 
-TOOLS = {"nginx": "apt-get install nginx-light", "chromium": "apt-get install chromium"}
+TOOLS = {
+    "nginx": "apt-get install nginx-light",
+    "chromium": "apt-get install chromium",
+    # Installing Debian's package would start a Prometheus; unpacking it does not.
+    "promtool": "apt-get download prometheus && dpkg -x prometheus_*.deb ~/prom && PATH=$PATH:~/prom/usr/bin",
+}
 
 
 def require_tool(name: str) -> str:
