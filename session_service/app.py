@@ -20,8 +20,8 @@ from session_service.views.openapi import describe_api
 EXPOSED_HEADERS = ["Location", "Retry-After", "X-Request-ID", "X-Session-Code", "X-Session-Id", "X-User-Id"]
 """What pages of other origins may read of an answer."""
 
-SECONDS_FOR_A_PLACE = 0.05
-"""How long a request waits for one of the process's connections, while the database answers others."""
+SECONDS_WITHOUT_AN_ANSWER = 0.1
+"""Where all connections of a process are in use, and none of them was answered for so long, others are refused."""
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
@@ -39,7 +39,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     db.init_app(app)
     metrics.info.labels(__version__).set(1)
     metrics.connections_max.set(settings.DATABASE_CONNECTIONS)
-    app.extensions["database_places"] = Places(settings.DATABASE_CONNECTIONS, SECONDS_FOR_A_PLACE)
+    app.extensions["database_places"] = Places(
+        settings.DATABASE_CONNECTIONS, patience=SECONDS_WITHOUT_AN_ANSWER, longest=every_request.SECONDS
+    )
     with app.app_context():
         prepare_engine(db.engine)
     migrate.init_app(app, db, directory=str(MIGRATIONS), compare_type=True)

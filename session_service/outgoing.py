@@ -47,7 +47,7 @@ class AuthServer:
             maxsize=MAX_AT_ONCE, retries=False, timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=DEADLINE_SECONDS)
         )
         self._pool.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
-        self._places = Places(MAX_AT_ONCE, PATIENCE_SECONDS)
+        self._places = Places(MAX_AT_ONCE, patience=PATIENCE_SECONDS, longest=PATIENCE_SECONDS)
         self.answers: bool | None = None
         """Whether the last call was answered, with whatever status; None before the first."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import BoundedSemaphore
+from time import monotonic
 
 from session_service.errors import Unavailable
 
@@ -12,33 +13,43 @@ class NoPlace(Exception):
 
 
 class Places:
-    """So many places of one process; whoever finds none waits a moment, but not while nothing moves."""
+    """So many places of one process; whoever finds none waits, but only while those who hold them get answers."""
 
-    def __init__(self, most: int, patience: float) -> None:
-        """Have *most* places, and let others wait up to *patience* seconds for one."""
+    def __init__(self, most: int, *, patience: float, longest: float) -> None:
+        """Have *most* places, and let others wait for one: *longest* seconds, or *patience* without any answer."""
         self._free = BoundedSemaphore(most)
-        self._patience = patience
-        self._moves = True
+        self._patience, self._longest = patience, longest
+        self._moves, self._moved_at = True, monotonic()
 
     @contextmanager
     def one(self) -> Iterator[None]:
         """Hold one of the places.
 
         Raises:
-            NoPlace: none is free, and whoever holds them gets no answers.
+            NoPlace: none is free.
         """
-        if not self._free.acquire(timeout=self._patience if self._moves else 0):
-            self._moves = False
-            raise NoPlace
+        self._take()
         try:
             yield
         except Unavailable:
             self._moves = False
             raise
         except BaseException:
-            self._moves = True
+            self._note_answer()
             raise
         else:
-            self._moves = True
+            self._note_answer()
         finally:
             self._free.release()
+
+    def _take(self) -> None:
+        until, left = monotonic() + self._longest, 0.0
+        while not self._free.acquire(timeout=left):
+            left = min(self._moved_at + self._patience, until) - monotonic()
+            if left <= 0:
+                raise NoPlace
+        if self._moves:
+            self._moved_at = monotonic()
+
+    def _note_answer(self) -> None:
+        self._moves, self._moved_at = True, monotonic()

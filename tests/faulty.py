@@ -12,11 +12,12 @@ from typing import Any
 
 from sqlalchemy import insert, update
 
-from session_service import store
-from session_service.app import create_app
+import session_service.app
+from session_service import deadline, store
 from session_service.database import WRITES
 from session_service.extensions import db
 from session_service.models import SessionToken, UserSession
+from session_service.places import Places
 from session_service.records import End, Token
 
 PAUSE = 0.15
@@ -94,7 +95,15 @@ FAULTS: dict[str, dict[str, Callable[..., Any]]] = {
     "creates in two transactions": {"insert_session": _then_let_go(store.insert_session)},
 }
 
-for _name, _function in FAULTS[os.environ["FAULT"]].items():
+WAITING: dict[str, tuple[Any, str, Any]] = {
+    "waits for ever": (deadline, "seconds_left", lambda: None),
+    "all threads may wait": (session_service.app, "Places", lambda _most, **waits: Places(1_000, **waits)),
+}
+
+_fault = os.environ["FAULT"]
+if _fault in WAITING:
+    setattr(*WAITING[_fault])
+for _name, _function in FAULTS.get(_fault, {}).items():
     setattr(store, _name, _function)
 
-app = create_app()
+app = session_service.app.create_app()

@@ -250,6 +250,7 @@ class OwnPostgres:
 
     def __init__(self, folder: Path, *options: str) -> None:
         # The server refuses to run as root; the account is there since the shared server was started.
+        self.folder = folder
         self._account = "embedded_postgres" if os.geteuid() == 0 else None
         if self._account:
             shutil.chown(folder, self._account)
@@ -265,6 +266,11 @@ class OwnPostgres:
         with (self._data.parent / "log").open("ab") as log:
             self._process = subprocess.Popen(self._command, user=self._account, stdout=log, stderr=log)
         wait_until(self._answers, "PostgreSQL answers")
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     def kill(self) -> None:
         """Kill the server and all its processes at once, as the kernel would in need of memory."""
@@ -283,6 +289,7 @@ class OwnPostgres:
         if self._process is not None:
             self._process.send_signal(signal.SIGINT)
             self._process.wait(10)
+            self._process = None
 
     def _answers(self) -> bool:
         try:
