@@ -4,6 +4,7 @@ Every one is a context manager that waits until its server answers, gives the se
 """
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from dataclasses import fields
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from string import Template
 from time import monotonic
 from urllib.parse import urlsplit
 
@@ -41,47 +43,21 @@ OURS = {setting.name for setting in fields(Settings)} | {
 }
 """Environment variables that mean something to the service: a test's server sees the test's alone."""
 
-NGINX_CONFIG = """\
-daemon off;
-# As one process, and so as whoever runs the tests: a worker of root's nginx could not read the folder.
-master_process off;
-pid {folder}/nginx.pid;
-error_log stderr;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    upstream service {{
-        server {service};
-        keepalive 8;
-        # Shorter than gunicorn's 5 seconds: a connection is never taken up that is just being closed.
-        keepalive_timeout 4s;
-    }}
-    server {{
-        listen {listen};
-        location / {{
-            return 404;
-        }}
-        location /sessions/ {{
-            proxy_pass http://service;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            proxy_set_header Host $http_host;
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-        }}
-    }}
-}}
+NGINX = PROJECT / "deploy" / "nginx"
+NGINX_FOR_TESTS = """\
+client_body_temp_path {folder}/body;
+proxy_temp_path {folder}/proxy;
+fastcgi_temp_path {folder}/fastcgi;
+uwsgi_temp_path {folder}/uwsgi;
+scgi_temp_path {folder}/scgi;
 """
+"""What a test's nginx has beside the project's own files: it writes into the test's folder alone."""
 
 
 @contextmanager
 def gunicorn(database_url: str, *, app: str = "wsgi:app", **environment: str) -> Iterator[str]:
     """Serve *app* as in production, with two workers and the tests' secret; settings by *environment*."""
-    port = free_port()
+    port = environment.get("PORT") or free_port()
     inherited = {name: value for name, value in os.environ.items() if name not in OURS}
     given = {
         "DATABASE_URL": database_url,
@@ -99,16 +75,28 @@ def gunicorn(database_url: str, *, app: str = "wsgi:app", **environment: str) ->
 
 
 @contextmanager
-def nginx(service: str) -> Iterator[str]:
-    """Forward `/sessions/` to *service*, as a gateway that appends the address it sees to `X-Forwarded-For`."""
+def nginx(*services: str, access_log: Path | None = None) -> Iterator[str]:
+    """Run the project's gateway in front of *services*, the URLs of one or more that share the requests."""
     program, listen = require_tool("nginx"), f"127.0.0.1:{free_port()}"
-    with tempfile.TemporaryDirectory(prefix="session-service-nginx-") as folder:
-        config = Path(folder, "nginx.conf")
-        config.write_text(
-            NGINX_CONFIG.format(folder=folder, listen=listen, service=service.removeprefix("http://")), encoding="utf-8"
-        )
-        with _running([program, "-e", "stderr", "-p", folder, "-c", str(config)], ready=f"http://{listen}/"):
+    with tempfile.TemporaryDirectory(prefix="session-service-nginx-") as name:
+        folder = Path(name)
+        lay_out_nginx(folder, listen, services, access_log or folder / "access.log")
+        # As one process, and so as whoever runs the tests: a worker of root's nginx could not read the folder.
+        process = f"daemon off; master_process off; pid {folder}/nginx.pid;"
+        command = [program, "-e", "stderr", "-p", name, "-c", str(folder / "nginx.conf"), "-g", process]
+        with _running(command, ready=f"http://{listen}/"):
             yield f"http://{listen}"
+
+
+def lay_out_nginx(folder: Path, listen: str, services: Sequence[str], access_log: Path) -> None:
+    """Write the project's files for nginx into *folder*, filled in as the official image does it."""
+    servers = " ".join(f"server {service.removeprefix('http://')} max_fails=0;" for service in services)
+    values = {"GATEWAY_LISTEN": listen, "GATEWAY_SERVERS": servers, "GATEWAY_ACCESS_LOG": str(access_log)}
+    template = Template((NGINX / "session-service.conf.template").read_text(encoding="utf-8"))
+    (folder / "conf.d").mkdir()
+    (folder / "conf.d" / "default.conf").write_text(template.safe_substitute(values), encoding="utf-8")
+    (folder / "conf.d" / "tests.conf").write_text(NGINX_FOR_TESTS.format(folder=folder), encoding="utf-8")
+    shutil.copy(NGINX / "nginx.conf", folder)
 
 
 @contextmanager
