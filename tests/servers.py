@@ -18,6 +18,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from string import Template
 from time import monotonic
+from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
@@ -70,7 +71,7 @@ def gunicorn(database_url: str, *, app: str = "wsgi:app", **environment: str) ->
     }
     command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", *STOP_SOON, app]
     url = f"http://127.0.0.1:{port}"
-    with _running(command, ready=f"{url}/healthz", environment={**inherited, **given}):
+    with running(command, ready=f"{url}/healthz", environment={**inherited, **given}):
         yield url
 
 
@@ -84,7 +85,7 @@ def nginx(*services: str, access_log: Path | None = None) -> Iterator[str]:
         # As one process, and so as whoever runs the tests: a worker of root's nginx could not read the folder.
         process = f"daemon off; master_process off; pid {folder}/nginx.pid;"
         command = [program, "-e", "stderr", "-p", name, "-c", str(folder / "nginx.conf"), "-g", process]
-        with _running(command, ready=f"http://{listen}/"):
+        with running(command, ready=f"http://{listen}/"):
             yield f"http://{listen}"
 
 
@@ -141,11 +142,27 @@ def free_port() -> int:
 
 
 @contextmanager
-def _running(command: Sequence[str], *, ready: str, environment: Mapping[str, str] | None = None) -> Iterator[None]:
-    """Run *command* until the caller is done; what it wrote is shown where a test fails."""
+def running(
+    command: Sequence[str],
+    *,
+    ready: str,
+    environment: Mapping[str, str] | None = None,
+    cwd: Path = PROJECT,
+    **as_whom: Any,
+) -> Iterator[None]:
+    """Run *command* until the caller is done; what it wrote is shown where a test fails.
+
+    *as_whom* goes to `subprocess`, whose `user` and `group` make it somebody else's process.
+    """
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
         process = subprocess.Popen(
-            command, cwd=PROJECT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            command,
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            **as_whom,
         )
         try:
             _wait_until_it_answers(process, ready)

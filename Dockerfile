@@ -1,0 +1,34 @@
+# The service's image: gunicorn as an unprivileged user, on port 8080. `docker build -t session-service .`
+
+FROM python:3.11-slim AS build
+WORKDIR /build
+RUN python3 -m venv /venv
+# First what changes seldom: every package as it is pinned, and no other.
+COPY requirements.txt ./
+RUN /venv/bin/pip install --no-cache-dir --require-hashes -r requirements.txt
+COPY setup.cfg pyproject.toml README.md wsgi.py ./
+COPY session_service session_service
+COPY migrations migrations
+RUN /venv/bin/pip install --no-cache-dir --no-deps .
+
+FROM python:3.11-slim
+RUN useradd --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin sessions
+COPY --from=build /venv /venv
+WORKDIR /app
+COPY gunicorn.conf.py ./
+ENV PATH=/venv/bin:$PATH
+ENV PYTHONDONTWRITEBYTECODE=1
+ENV PYTHONUNBUFFERED=1
+ENV HOST=0.0.0.0
+ENV PORT=8080
+# An SQLite file in a container goes with the container. So the image has no default database: this value is refused
+# at the start, in words that say what is wanted.
+ENV DATABASE_URL=unset://
+USER 10001:10001
+EXPOSE 8080
+# Alive, not ready: a database that is away is no reason to start the service anew. http.client asks no proxy.
+HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 \
+    CMD ["python3", "-c", "import http.client, os, sys; http = http.client.HTTPConnection('127.0.0.1', int(os.environ['PORT']), timeout=2); http.request('GET', '/healthz'); sys.exit(http.getresponse().status != 200)"]
+# gunicorn is the first process, and so the one that is told to stop: it answers what has arrived, and goes.
+STOPSIGNAL SIGTERM
+CMD ["gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
