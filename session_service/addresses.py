@@ -5,12 +5,16 @@ only where nothing better is known, and marked as reported.
 """
 
 import re
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from session_service.records import IpSource
 
 _BRACKETED = re.compile(r"\[([^\]]+)\](?::\d{1,5})?")
 _IPV4_WITH_PORT = re.compile(r"([0-9.]+):\d{1,5}")
+
+_EXACT, _MASKED = {4: 32, 6: 64}, {4: 24, 6: 48}
+"""How many bits of an address of each version are gone by, and kept where addresses are masked."""
 
 
 def parse_address(text: str | None) -> IPv4Address | IPv6Address | None:
@@ -61,12 +65,30 @@ def shown_address(observed: str | None, reported: str | None, hops: int) -> tupl
     return (str(seen) if seen else None), "observed"
 
 
-def network_of(observed: str | None) -> str | None:
+def network_of(observed: str | None, *, masked: bool = False) -> str | None:
     """Return what two sign-ins from one place share: the IPv4 address, or the /64 of an IPv6 address.
 
     A host changes the lower half of its IPv6 address at will (RFC 8981); its network keeps the upper half.
+    With *masked* it is the /24 or the /48 that the address is in.
     """
-    address = parse_address(observed)
-    if address is None:
-        return None
-    return str(ip_network((address, 64 if address.version == 6 else 32), strict=False))
+    network = _network(observed, _MASKED if masked else _EXACT)
+    return str(network) if network else None
+
+
+def mask(address: str | None) -> str | None:
+    """Return the first address of the /24 (IPv6: /48) that *address* is in; None for no address."""
+    network = _network(address, _MASKED)
+    return str(network.network_address) if network else None
+
+
+def is_same_place(one: str | None, other: str | None) -> bool:
+    """Return whether two of `network_of`'s networks are one, or one lies in the other: recorded before masking began.
+
+    Two unknown ones are the same.
+    """
+    return one == other or (one is not None and other is not None and ip_network(one).overlaps(ip_network(other)))
+
+
+def _network(text: str | None, prefixes: Mapping[int, int]) -> IPv4Network | IPv6Network | None:
+    address = parse_address(text)
+    return ip_network((address, prefixes[address.version]), strict=False) if address else None

@@ -138,6 +138,12 @@ class Settings:
     """Of a good token without a session `validate` says no (`reject`), or yes (`allow`), or one is opened (`adopt`):
     see [the API](api.md#is-this-session-alive)."""
 
+    STORE_USER_AGENT: bool = True
+    """Keep the raw user agent of each sign-in; rules go by what it tells of the device, which is kept anyway."""
+
+    MASK_ADDRESSES: bool = False
+    """Keep of addresses only the network, IPv4 /24 and IPv6 /48; rules compare these then."""
+
     RETENTION_DAYS: int = _number(90, 0, 36_500)
     """How long ended sessions are kept before the purge removes them."""
 

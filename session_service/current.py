@@ -97,7 +97,7 @@ def _find(token: Token, client: Client, settings: Settings, now: datetime) -> tu
     sessions = sessions_of(token)
     if len(sessions) == 1 or token.sid is not None:
         return next(iter(sessions), None), False  # nothing to weigh, so the device need not be looked at
-    seen, idle = _sighting(client), settings.idle
+    seen, idle = _sighting(client, settings), settings.idle
     if sessions:
         return recognition.choose(sessions, seen, now, idle), False
     recent = store.list_recent(token.user_id, recognition.thrown_out_since(now, idle))
@@ -121,11 +121,11 @@ def _note_activity(session: StoredSession, settings: Settings, now: datetime) ->
     return session._replace(last_activity=now) if moved else session
 
 
-def _sighting(client: Client) -> Sighting:
+def _sighting(client: Client, settings: Settings) -> Sighting:
     device = devices.parse_user_agent(client.user_agent)
     return Sighting(
         device_key=device.key,
-        network=addresses.network_of(client.address),
+        network=addresses.network_of(client.address, masked=settings.MASK_ADDRESSES),
         is_recognised=device.names_software,
         is_handheld=device.type in _HANDHELDS,
     )

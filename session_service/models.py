@@ -41,7 +41,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class UserSession(Base):
-    """One signed-in device of one user; a row ends once and is only ever deleted by the purge."""
+    """One signed-in device of one user; a row ends once, and is deleted by the purge or with its user."""
 
     __tablename__ = "sessions"
     __table_args__ = (
@@ -66,12 +66,12 @@ class UserSession(Base):
     browser: Mapped[str] = mapped_column(String(255))
     os: Mapped[str | None] = mapped_column(String(255))
     user_agent: Mapped[str | None] = mapped_column(String(512))
-    """The raw header, cut at 512 characters; never leaves the service."""
+    """The raw header, cut at 512 characters, unless `STORE_USER_AGENT` is off; no caller sees it."""
     ip_address: Mapped[str | None] = mapped_column(String(45))
     """What is shown; null only where no address is known at all."""
     ip_source: Mapped[IpSource] = mapped_column(String(8))
     network: Mapped[str | None] = mapped_column(String(49))
-    """What rules go by: the observed IPv4 address, or the /64 of an observed IPv6 address."""
+    """What rules go by: the observed IPv4 address, or the /64 of an observed IPv6 address (masked: /24 or /48)."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_activity: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)

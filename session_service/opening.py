@@ -101,7 +101,7 @@ class SessionOpening:
 
         Nothing is *claimed* where nobody signs in, and a token is just seen for the first time.
         """
-        newcomer, columns = describe_sign_in(claimed or {}, client, self.settings.TRUSTED_PROXY_HOPS)
+        newcomer, columns = describe_sign_in(claimed or {}, client, self.settings)
         created_at = self._refuse_flood(token.user_id, now)
         active = self._active_for_good(token.user_id, now)
         created = store.insert_session(

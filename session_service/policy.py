@@ -7,6 +7,7 @@ databases. `store` repeats only `is_active`, as the WHERE clause that guards eve
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from session_service.addresses import is_same_place
 from session_service.records import EndReason, LimitPolicy, Newcomer, OpenSession, Principal, StoredSession
 
 THROWN_OUT: frozenset[EndReason] = frozenset({"revoked", "admin", "limit"})
@@ -68,7 +69,7 @@ def is_same_device(session: StoredSession, newcomer: Newcomer) -> bool:
     """
     if newcomer.device_fingerprint is None and not newcomer.is_recognised:
         return False
-    same_place = newcomer.network is not None and session.network == newcomer.network
+    same_place = newcomer.network is not None and is_same_place(session.network, newcomer.network)
     return same_place and _looks_alike(session, newcomer)
 
 

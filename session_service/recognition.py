@@ -6,6 +6,7 @@ What a session has of the caller's device is weighed here; where the sessions co
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from session_service.addresses import is_same_place
 from session_service.policy import THROWN_OUT, is_active
 from session_service.records import Sighting, StoredSession
 
@@ -59,7 +60,7 @@ def recognise(
 
 
 def _is_here(session: StoredSession, seen: Sighting | None) -> bool:
-    return seen is not None and seen.network is not None and session.network == seen.network
+    return seen is not None and seen.network is not None and is_same_place(session.network, seen.network)
 
 
 def _is_kept_out(
@@ -75,7 +76,7 @@ def _is_kept_out(
         return False
     return not any(
         one.device_key == session.device_key
-        and (seen.is_handheld or one.network == session.network)
+        and (seen.is_handheld or is_same_place(one.network, session.network))
         # Whoever took its place came later, even where the clocks of two machines say otherwise.
         and (one.id == session.successor_id or (one.id > session.id and one.created_at >= ended_at))
         for one in sessions

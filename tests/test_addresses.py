@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from session_service.addresses import network_of, observed_address, parse_address, shown_address
+from session_service.addresses import (
+    is_same_place,
+    mask,
+    network_of,
+    observed_address,
+    parse_address,
+    shown_address,
+)
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -142,6 +149,55 @@ def test_shown_address(observed: str | None, reported: str | None, hops: int, sh
 )
 def test_network(address: str | None, network: str | None) -> None:
     assert network_of(address) == network
+
+
+@pytest.mark.parametrize(
+    ("address", "masked", "network"),
+    [
+        ("203.0.113.7", "203.0.113.0", "203.0.113.0/24"),
+        ("::ffff:203.0.113.7", "203.0.113.0", "203.0.113.0/24"),
+        ("10.255.255.255", "10.255.255.0", "10.255.255.0/24"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1::", "2001:db8:1::/48"),
+        ("2001:db8:1::", "2001:db8:1::", "2001:db8:1::/48"),
+        ("::1", "::", "::/48"),
+        (None, None, None),
+        ("unknown", None, None),
+    ],
+)
+def test_masked(address: str | None, masked: str | None, network: str | None) -> None:
+    assert (mask(address), network_of(address, masked=True)) == (masked, network)
+
+
+@given(one=ADDRESSES, other=ADDRESSES)
+def test_nothing_but_the_network_is_left_of_a_masked_address(one: Address, other: Address) -> None:
+    kept = {4: 24, 6: 48}
+    plain = [parse_address(str(address)) for address in (one, other)]
+    prefixes = [
+        (address.version, int(address) >> (address.max_prefixlen - kept[address.version]))
+        for address in plain
+        if address
+    ]
+
+    assert (mask(str(one)) == mask(str(other))) == (prefixes[0] == prefixes[1])
+    assert mask(mask(str(one))) == mask(str(one))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ("203.0.113.7/32", "203.0.113.7/32", True),
+        ("203.0.113.7/32", "203.0.113.8/32", False),
+        ("203.0.113.7/32", "203.0.113.0/24", True),
+        ("203.0.114.7/32", "203.0.113.0/24", False),
+        ("2001:db8:1:2::/64", "2001:db8:1::/48", True),
+        ("2001:db8:2:2::/64", "2001:db8:1::/48", False),
+        ("0.0.0.0/24", "::/48", False),
+        ("203.0.113.7/32", None, False),
+        (None, None, True),
+    ],
+)
+def test_a_place_is_the_same_whether_or_not_it_was_masked(one: str | None, other: str | None, is_same: bool) -> None:
+    assert is_same_place(one, other) == is_same_place(other, one) == is_same
 
 
 @given(st.text())

@@ -24,9 +24,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "user_agents": {"identifiers"},
     "identifiers": {"records"},
     "keys": {"identifiers"},
-    "policy": {"records"},
-    "recognition": {"policy", "records"},
-    "sign_in": {"addresses", "devices", "records"},
+    "policy": {"addresses", "records"},
+    "recognition": {"addresses", "policy", "records"},
+    "sign_in": {"addresses", "config", "devices", "records"},
     "presenter": {"config", "policy", "records"},
     # settings
     "environment": set(),

@@ -235,7 +235,9 @@ def read(service: SessionService, encoded: str) -> Token:
 
 def put(service: SessionService, was: Was) -> StoredSession:
     """Put a session on record as it was opened, with its token, and end it then."""
-    _, columns = describe_sign_in({"device_fingerprint": was.fingerprint}, Client(was.agent, was.place), 0)
+    _, columns = describe_sign_in(
+        {"device_fingerprint": was.fingerprint}, Client(was.agent, was.place), service.settings
+    )
     values: dict[str, Any] = {
         "user_id": "74",
         "sid": was.sid,
