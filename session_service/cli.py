@@ -1,5 +1,6 @@
 """Commands for people: `flask --app wsgi …`."""
 
+import json
 import sys
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,6 +16,7 @@ from session_service.config import Settings
 from session_service.errors import SessionServiceError
 from session_service.example_token import example_token
 from session_service.identifiers import parse_user_id
+from session_service.privacy import Held, erase, export, held
 from session_service.purge import Purged, purge, would_purge
 from session_service.records import Principal, SessionView
 from session_service.service import SessionService
@@ -22,7 +24,7 @@ from session_service.service import SessionService
 OPERATOR = Principal(service="cli")
 """Who ended it, where somebody typed a command."""
 
-sessions = AppGroup("sessions", help="Look at sessions, end them, and purge what is past retention.")
+sessions = AppGroup("sessions", help="Look at sessions, end, export and erase them, and purge what is past retention.")
 
 
 def register_commands(app: Flask) -> None:
@@ -113,6 +115,40 @@ def purge_sessions(dry_run: bool, batch: int) -> None:
             click.echo("\r" + _summary(done), nl=False)
     start = "\r" if is_watched else ""
     click.echo(f"{start}{_summary(done)}; longest transaction {done.longest_seconds * 1_000:.0f} ms")
+
+
+@sessions.command("export")
+@click.argument("user_id")
+@says_what_went_wrong
+def export_user(user_id: str) -> None:
+    """Print all that is held of USER_ID as JSON lines, for that person."""
+    line = None
+    for line in export(_user_id(user_id), _settings()):
+        # As bytes, because JSON is UTF-8 (RFC 8259 section 8.1) and the terminal may be anything.
+        click.echo(json.dumps(line, ensure_ascii=False, default=as_text).encode())
+    if line is None:
+        click.echo("nothing is held of this user", err=True)
+
+
+@sessions.command("erase")
+@click.argument("user_id")
+@click.option("--yes", "is_meant", is_flag=True, help="Do it; without this nothing is changed.")
+@says_what_went_wrong
+def erase_user(user_id: str, is_meant: bool) -> None:
+    """Erase all that is held of USER_ID.
+
+    Tokens of this user that have not expired are tokens without a session from then on: disable the account first.
+    """
+    erased_id = _user_id(user_id)
+    if is_meant:
+        click.echo("erased " + _amount(erase(erased_id)))
+        return
+    click.echo(f"would erase {_amount(held(erased_id))}; say --yes to do it", err=True)
+    click.get_current_context().exit(2)
+
+
+def _amount(of: Held) -> str:
+    return f"{of.sessions} sessions, {of.tokens} tokens, {of.mentions} mentions as who ended others' sessions"
 
 
 def _summary(done: Purged) -> str:

@@ -39,7 +39,7 @@ def current_session(
         session, is_recognised = _find_allowed(token, client, settings, now, may_have_ended=may_have_ended)
     if session and is_recognised and policy.is_active(session, now, settings.idle):
         with transaction(writes=True):
-            store.lock_owner(token.user_id)
+            store.lock_or_add_owner(token.user_id)
             session = settle(token, client, settings, now, may_have_ended=may_have_ended)
     return _note_activity(session, settings, now) if session else None
 

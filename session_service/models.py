@@ -79,7 +79,7 @@ class UserSession(Base):
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     end_reason: Mapped[EndReason | None] = mapped_column(String(16))
     ended_by: Mapped[str | None] = mapped_column(String(263))
-    """The user id, or `service:` and a name; null where time ran out."""
+    """The user id, or `service:` and a name; null where time ran out, or where that user was erased."""
     successor_id: Mapped[int | None] = mapped_column(BigInteger().with_variant(Integer, "sqlite"))
     """The session that took its place; not a foreign key, it may be purged on its own."""
 

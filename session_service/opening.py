@@ -57,7 +57,7 @@ class SessionOpening:
             SessionLimitReached: the policy is `reject` and the limit is reached; nothing was ended.
         """
         with _counted(), transaction(writes=True):
-            _lock(token.user_id)
+            store.lock_or_add_owner(token.user_id)
             self._refuse_thrown_out(token, now)
             created, evicted = self._open(claimed, by, token, client, now)
         view = present(created, self.settings, by=by, now=now, current_id=created.id)
@@ -72,7 +72,7 @@ class SessionOpening:
         """
         try:
             with _counted(), transaction(writes=True):
-                _lock(token.user_id)
+                store.lock_or_add_owner(token.user_id)
                 session = current.settle(token, client, self.settings, now)
                 return session or self._open(None, by, token, client, now)[0]
         except SessionLimitReached as error:
@@ -164,8 +164,3 @@ def _counted() -> Iterator[None]:
     except (SessionEnded, SessionLimitReached, SignInRateExceeded) as error:
         metrics.sign_ins.labels(error.code).inc()
         raise
-
-
-def _lock(user_id: str) -> None:
-    store.add_owner(user_id)
-    store.lock_owner(user_id)

@@ -110,7 +110,8 @@ class SessionResponse(Schema):
     ended_by = fields.String(
         allow_none=True,
         metadata={
-            "description": "For admins only: the user's id or `service:` and a name; null where time ran out.",
+            "description": "For admins only: the user's id or `service:` and a name; null where time ran out, and "
+            "where that user was erased.",
             "example": "74",
         },
     )

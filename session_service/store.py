@@ -17,19 +17,26 @@ from session_service.transaction import tell_when_on_record
 _BEGINNING = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
 
 
-def add_owner(user_id: str) -> None:
-    """Make sure that there is a row to lock for *user_id*."""
-    db.session.execute(statements.ADD_OWNER[_dialect()], {"of_user": user_id})
+def lock_or_add_owner(user_id: str) -> None:
+    """Do what `lock_owner` does, also for a user of whom there is no session yet: afterwards the lock is held.
+
+    A row that was there a moment ago may be erased by the time that it could be locked; one that this transaction
+    adds is its own.
+    """
+    while not lock_owner(user_id):
+        db.session.execute(statements.ADD_OWNER[_dialect()], {"of_user": user_id})
 
 
-def lock_owner(user_id: str) -> None:
+def lock_owner(user_id: str) -> bool:
     """Wait until no other transaction decides about *user_id*'s sessions, and keep others waiting until the end.
 
     On SQLite the writing transaction itself is the lock. Look at the sessions only after this: a
     statement that locks and counts at once counts what was there before it had the lock.
+
+    Returns whether there is anything to lock: without an owner there are no sessions.
     """
     # SQLite has no such clause, and SQLAlchemy leaves it out there.
-    db.session.execute(statements.LOCK_OWNER, {"of_user": user_id})
+    return db.session.execute(statements.LOCK_OWNER, {"of_user": user_id}).first() is not None
 
 
 def get(session_id: int) -> StoredSession | None:

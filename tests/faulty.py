@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import insert, update
 
 import session_service.app
-from session_service import deadline, store
+from session_service import deadline, statements, store
 from session_service.database import WRITES
 from session_service.extensions import db
 from session_service.models import SessionToken, UserSession
@@ -74,6 +74,13 @@ def _remember_without_looking(token: Token, session_id: int, **_now: Any) -> Non
     db.session.execute(insert(SessionToken), values)
 
 
+def _add_then_lock_owner(user_id: str) -> None:
+    """Add the row that is to be locked, and take it for granted that it is there."""
+    db.session.execute(statements.ADD_OWNER["postgresql"], {"of_user": user_id})
+    sleep(PAUSE)
+    store.lock_owner(user_id)
+
+
 def _write(session_id: int, values: dict[str, Any]) -> None:
     db.session.execute(update(UserSession).where(UserSession.id == session_id).values(values))
 
@@ -92,6 +99,7 @@ FAULTS: dict[str, dict[str, Callable[..., Any]]] = {
         "list_recent": _then_let_go(store.list_recent),
     },
     "adopts outside the lock": {"list_recent": _then_let_go(store.list_recent)},
+    "locks an owner who may be gone": {"lock_or_add_owner": _add_then_lock_owner},
     "creates in two transactions": {"insert_session": _then_let_go(store.insert_session)},
 }
 

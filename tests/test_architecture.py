@@ -50,6 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "statements": {"models", "records"},
     "store": {"extensions", "models", "records", "statements", "transaction"},
     "purge_store": {"extensions", "models", "records", "transaction"},
+    "privacy_store": {"extensions", "models"},
     # use cases
     "directory": {"config", "errors", "outgoing", "records"},
     "current": {
@@ -90,6 +91,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "transaction",
     },
     "purge": {"config", "policy", "purge_store", "records", "transaction"},
+    "privacy": {"config", "presenter", "privacy_store", "purge_store", "store", "transaction"},
     "readiness": {"deadline", "draining", "errors", "key_source", "models", "store", "transaction"},
     # the outside
     "auth": {
@@ -106,7 +108,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "session_schema": {"clock", "identifiers", "records"},
     "example_token": {"config"},
-    "cli": {"clock", "config", "errors", "example_token", "identifiers", "purge", "records", "service"},
+    "cli": {"clock", "config", "errors", "example_token", "identifiers", "privacy", "purge", "records", "service"},
     "views": {
         "auth",
         "clock",
@@ -207,7 +209,8 @@ def test_only_the_edges_read_the_clock() -> None:
 
 def test_only_the_store_executes_and_only_a_transaction_commits() -> None:
     assert callers_of("commit") == {"transaction"}
-    assert {path.stem for path in FILES if "db.session" in path.read_text()} == {"purge_store", "store", "transaction"}
+    rooms = {path.stem for path in FILES if "db.session" in path.read_text()}
+    assert rooms == {"privacy_store", "purge_store", "store", "transaction"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
