@@ -100,7 +100,7 @@ def end_sessions(user_id: str | None, session_id: int | None) -> None:
 @click.option("--batch", default=1_000, show_default=True, type=click.IntRange(1, 10_000), help="Rows a transaction.")
 @says_what_went_wrong
 def purge_sessions(dry_run: bool, batch: int) -> None:
-    """Record sessions that ran out, remove those past retention, and forget expired tokens.
+    """Record sessions that ran out, remove those past retention, forget expired tokens, and users without a session.
 
     It works in short transactions beside live traffic, may be killed at any point, and run twice at once.
     """

@@ -49,6 +49,9 @@ def purge(settings: Settings, *, now: datetime, batch: int) -> Iterator[Purged]:
     for removed in _batches(done, partial(purge_store.delete_ended, kept_since, batch), batch):
         done.removed += removed
         yield done
+    for unused in _unused_owners_in_pages(batch):
+        _in_transaction(done, partial(purge_store.delete_owners, unused))
+        yield done
     with transaction(writes=True):
         purge_store.add_run(done.recorded, done.removed, done.forgotten, now)
 
@@ -99,6 +102,17 @@ def _ends_in_pages(settings: Settings, now: datetime, batch: int) -> Iterator[En
         yield _ran_out(page, settings, now)
         if len(page) < batch:
             return
+
+
+def _unused_owners_in_pages(batch: int) -> Iterator[list[str]]:
+    """Walk over the rows that the device limit locks; yield those of users without any session, page by page."""
+    page: list[tuple[str, bool]] = [("", True)]
+    while page:
+        with transaction():
+            page = purge_store.list_owners_after(page[-1][0], batch)
+        unused = [user_id for user_id, has_session in page if not has_session]
+        if unused:
+            yield unused
 
 
 def _batches(done: Purged, step: Callable[[], int], batch: int) -> Iterator[int]:

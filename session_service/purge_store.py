@@ -7,27 +7,19 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import (
-    Select,
-    Table,
-    bindparam,
-    delete,
-    func,
-    select,
-    text,
-    tuple_,
-    update,
-)
+from sqlalchemy import Select, Table, column, delete, func, select, text, tuple_, update, values
 from sqlalchemy.sql.dml import ReturningDelete
 
 from session_service.extensions import db
-from session_service.models import PurgeTotals, SessionToken, UserSession
+from session_service.models import PurgeTotals, SessionOwner, SessionToken, UserSession
 from session_service.records import EndReason, LifeChange, OpenSession, PurgeRuns
 from session_service.transaction import tell_when_on_record
 
 _sessions = cast(Table, UserSession.__table__)
 _tokens = cast(Table, SessionToken.__table__)
 _totals = cast(Table, PurgeTotals.__table__)
+_owners = cast(Table, SessionOwner.__table__)
+_has_session = select(_sessions.c.id).where(_sessions.c.user_id == _owners.c.user_id).exists()
 _open_columns = [_sessions.c[name] for name in OpenSession._fields]
 
 
@@ -53,15 +45,21 @@ def lock_open(ids: Collection[int]) -> list[OpenSession]:
 
 
 def mark_ran_out(ends: Mapping[OpenSession, tuple[datetime, EndReason]]) -> None:
-    """Record these ends, of sessions that are locked."""
+    """Record these ends, of sessions that are locked.
+
+    In one statement: PostgreSQL may look through the whole table for it, but then once and not for each row.
+    """
+    names = ("id", "ended_at", "end_reason")
+    rows = [(one.id, at, reason) for one, (at, reason) in ends.items()]
+    ran_out = values(*[column(name, _sessions.c[name].type) for name in names]).data(rows).cte("ran_out")
     record = (
         update(_sessions)
-        .where(_sessions.c.id == bindparam("of_id"), _sessions.c.ended_at.is_(None))
-        .values(ended_at=bindparam("at"), end_reason=bindparam("reason"))
+        .where(_sessions.c.id == ran_out.c.id, _sessions.c.ended_at.is_(None))
+        .values(ended_at=ran_out.c.ended_at, end_reason=ran_out.c.end_reason)
+        .returning(_sessions.c.id, _sessions.c.user_id, _sessions.c.end_reason)
     )
-    db.session.execute(record, [{"of_id": one.id, "at": at, "reason": reason} for one, (at, reason) in ends.items()])
-    for one, (_, reason) in ends.items():
-        tell_when_on_record(LifeChange("ended", one.id, one.user_id, reason, None))
+    for session_id, user_id, reason in db.session.execute(record):
+        tell_when_on_record(LifeChange("ended", session_id, user_id, reason, None))
 
 
 def delete_ended(before: datetime, limit: int) -> int:
@@ -94,6 +92,23 @@ def _once(rows: Select[Any]) -> Select[Any]:
     again, and each time get those that are not yet gone. One that locks is never inlined.
     """
     return select(rows.cte("oldest"))
+
+
+def list_owners_after(after: str, limit: int) -> list[tuple[str, bool]]:
+    """Return the next users by id, "" being before all, and whether there is any session of each; no lock is taken."""
+    page = select(_owners.c.user_id, _has_session).where(_owners.c.user_id > after)
+    return [(user_id, has) for user_id, has in db.session.execute(page.order_by(_owners.c.user_id).limit(limit))]
+
+
+def delete_owners(user_ids: Collection[str]) -> int:
+    """Remove the rows of those users who have no session and whom nobody holds locked.
+
+    Locked by one statement, judged by the next: one alone would judge by what was there before it had the locks.
+    """
+    free = select(_owners.c.user_id).where(_owners.c.user_id.in_(user_ids)).with_for_update(skip_locked=True)
+    locked = db.session.execute(free).scalars().all()
+    gone = delete(_owners).where(_owners.c.user_id.in_(locked), ~_has_session)
+    return _count_deleted(gone.returning(_owners.c.user_id))
 
 
 def count_ended(before: datetime) -> int:

@@ -6,6 +6,8 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from subprocess import PIPE, Popen
 from threading import Event, Thread
 from typing import Any
@@ -15,7 +17,8 @@ from flask import Flask
 from sqlalchemy import text
 
 from session_service.extensions import db
-from session_service.privacy import Held, erase, export
+from session_service.privacy import erase, export
+from session_service.purge import purge
 from tests.servers import PROJECT
 from tests.support import ANDROID, CHROME, FIREFOX, IPHONE, SECRET, SignIn, make_token, sign_in_with
 from tests.test_concurrency import (
@@ -300,41 +303,58 @@ def test_a_token_that_outlives_an_erasure_is_one_without_a_session(app: Flask, s
 # Signing in while being erased
 
 
+def erase_user(_app: Flask) -> int:
+    return erase(str(USER)).sessions
+
+
+def purge_all(app: Flask) -> int:
+    """Purge by a clock that is far ahead; return how many sessions that removed."""
+    rules = replace(app.extensions["settings"], RETENTION_DAYS=0)
+    *_, done = purge(rules, now=datetime(2100, 1, 1, tzinfo=UTC), batch=100)
+    return done.removed
+
+
 @contextmanager
-def erasing(app: Flask) -> Iterator[list[Held]]:
-    """Erase a user over and over until the caller is done; collect what was erased."""
-    erased: list[Held] = []
+def over_and_over(app: Flask, remove: Callable[[Flask], int]) -> Iterator[list[int]]:
+    """Remove what there is of a user, again and again until the caller is done; collect how many sessions that were."""
+    removed: list[int] = []
     done = Event()
 
     def work() -> None:
         with app.app_context():
             # Others want the lock too, and SQLite gives it to nobody in turn.
             while not done.wait(0.01):
-                erased.append(erase(str(USER)))
+                removed.append(remove(app))
 
     thread = Thread(target=work)
     thread.start()
     try:
-        yield erased
+        yield removed
     finally:
         done.set()
         thread.join()
 
 
-def signing_in_while_erased(urls: Sequence[str], app: Flask, database_url: str) -> tuple[list[Answer], Faults]:
-    """Sign a user in 32 times at once, in each of three rounds, while that user is erased again and again."""
-    with erasing(app) as erased:
+def signing_in_while_removed(
+    urls: Sequence[str], app: Flask, database_url: str, remove: Callable[[Flask], int]
+) -> tuple[list[Answer], Faults]:
+    """Sign a user in 32 times at once, in each of three rounds, while all of that user is removed again and again."""
+    with over_and_over(app, remove) as removed:
         loads = [creates_at_once(urls, database_url, 32) for _ in range(3)]
     most = max(load.watch.most for load in loads)
     faults = [f"over the limit: {most} at once"] if most > LIMIT else []
-    note(f"erased {sum(bool(one.sessions) for one in erased)} times something, {len(erased)} times in all")
-    assert sum(bool(one.sessions) for one in erased) >= 3, "they did not meet"
+    met = sum(bool(one) for one in removed)
+    note(f"removed something {met} times of {len(removed)}")
+    assert met >= 3, "they did not meet"
     return [answer for load in loads for answer in load.answers], faults
 
 
-def test_the_device_limit_holds_while_its_user_is_erased(app: Flask, database_url: str) -> None:
+@pytest.mark.parametrize("remove", [erase_user, purge_all])
+def test_the_device_limit_holds_while_its_user_is_removed(
+    app: Flask, database_url: str, remove: Callable[[Flask], int]
+) -> None:
     with fleet(database_url) as urls:
-        answers, faults = signing_in_while_erased(urls, app, database_url)
+        answers, faults = signing_in_while_removed(urls, app, database_url, remove)
 
     assert Counter(answer.status for answer in answers) == {201: 96}
     assert faults == []
@@ -346,6 +366,6 @@ def test_the_device_limit_holds_while_its_user_is_erased(app: Flask, database_ur
 def test_an_owner_who_is_locked_after_being_erased_would_be_noticed(app: Flask, database_url: str) -> None:
     """On SQLite the transaction is the lock, whatever rows there are."""
     with faulty(database_url, "locks an owner who may be gone") as urls:
-        _, faults = signing_in_while_erased(urls, app, database_url)
+        _, faults = signing_in_while_removed(urls, app, database_url, erase_user)
 
     assert said(faults) == {"over the limit"}

@@ -257,6 +257,54 @@ def test_the_last_minute_is_kept_for_the_rule_on_sign_ins() -> None:
     assert (within.removed, after.removed) == (0, 1)
 
 
+def owners() -> set[str]:
+    with transaction():
+        return {user_id for user_id, _ in purge_store.list_owners_after("", 1_000)}
+
+
+def add_owners(*user_ids: str) -> None:
+    with transaction(writes=True):
+        for user_id in user_ids:
+            store.lock_or_add_owner(user_id)
+
+
+@pytest.mark.usefixtures("on_record")
+def test_a_user_is_forgotten_with_the_last_session() -> None:
+    put(1, user_id="74", ended_at=NOON, end_reason="logout", ended_by="74")
+    put(2, user_id="75", ended_at=NOON + TICK, end_reason="logout", ended_by="75")
+    put(3, user_id="76")
+    add_owners("74", "75", "76", "77", "78", "Zoë")
+
+    run(NOON + 90 * DAY, batch=2)
+
+    assert owners() == {"75", "76"}
+
+
+@pytest.mark.usefixtures("on_record")
+def test_a_user_who_signs_in_while_the_purge_looks_is_not_forgotten() -> None:
+    add_owners("74", "75")
+    with transaction():
+        seen = purge_store.list_owners_after("", 10)
+    put(1, user_id="74")
+    with transaction(writes=True):
+        purge_store.delete_owners([user_id for user_id, _ in seen])
+
+    assert seen == [("74", False), ("75", False)]
+    assert owners() == {"74"}
+
+
+@pytest.mark.usefixtures("on_record")
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_user_who_is_just_signing_in_is_left_for_the_next_run() -> None:
+    """On SQLite the purge waits for that, as every writer does."""
+    add_owners("74", "75")
+    with db.engine.connect() as signing_in:
+        signing_in.execute(text("SELECT user_id FROM session_owners WHERE user_id = '74' FOR UPDATE"))
+        run(NOON)
+
+        assert owners() == {"74"}
+
+
 def command(app: Flask, *words: str) -> tuple[int, str]:
     result = app.test_cli_runner().invoke(args=["sessions", *words])
     return result.exit_code, result.output
