@@ -101,6 +101,46 @@ def lay_out_nginx(folder: Path, listen: str, services: Sequence[str], access_log
 
 
 @contextmanager
+def nginx_with(config: Path, **addresses: str) -> Iterator[str]:
+    """Run nginx with a file for its `http` context; *addresses* stand in for its own (`p8080="host:port"`)."""
+    program, listen = require_tool("nginx"), f"127.0.0.1:{free_port()}"
+    text = config.read_text(encoding="utf-8")
+    for port, address in {"p8088": listen, **addresses}.items():
+        assert f"127.0.0.1:{port[1:]}" in text
+        text = text.replace(f"127.0.0.1:{port[1:]}", address)
+    with tempfile.TemporaryDirectory(prefix="session-service-nginx-") as folder:
+        kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        places = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
+        main = Path(folder, "nginx.conf")
+        main.write_text(
+            f"daemon off; master_process off; pid {folder}/nginx.pid; error_log stderr; events {{}}\n"
+            f"http {{ access_log off; {places}\n{text} }}",
+            encoding="utf-8",
+        )
+        with _running([program, "-e", "stderr", "-p", folder, "-c", str(main)], ready=f"http://{listen}/_session"):
+            yield f"http://{listen}"
+
+
+@contextmanager
+def example(name: str, **environment: str) -> Iterator[str]:
+    """Serve `app` of a module of `examples/` as its first lines say: with uvicorn, or Flask's with gunicorn."""
+    port = free_port()
+    inherited = {key: value for key, value in os.environ.items() if key not in OURS}
+    if name.startswith("flask"):
+        # Configured by a module without settings: gunicorn would take up the service's file, which is in this folder.
+        command = ["gunicorn", "--config", "python:examples", "--no-control-socket", "--threads", "8", *STOP_SOON]
+        command += ["--bind", f"127.0.0.1:{port}"]
+    else:
+        command = ["uvicorn", "--no-proxy-headers", "--no-access-log", "--port", str(port)]
+    with _running(
+        [sys.executable, "-m", *command, f"examples.{name}:app"],
+        ready=f"http://127.0.0.1:{port}/",
+        environment={**inherited, "JWT_SECRET_KEY": SECRET, **environment},
+    ):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
 def pages() -> Iterator[str]:
     """Serve the files of `tests/pages`, and with them an origin of their own."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_QuietHandler, directory=str(PAGES))) as server:
