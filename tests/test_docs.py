@@ -170,6 +170,18 @@ def test_the_tests_that_the_security_document_names_exist() -> None:
     assert len(requirements) == len(set(requirements)) == 19 + 7
 
 
+def test_the_tests_that_the_guide_to_integration_names_exist_and_every_step_is_in_its_table() -> None:
+    text = (ROOT / "docs" / "integration.md").read_text()
+    source = (ROOT / "tests" / "test_examples.py").read_text()
+
+    named, steps = set(re.findall(r"`(test_\w+)`", text)), set(re.findall(r"def (test_step_\w+)\(", source))
+
+    assert named <= steps
+    # What a step cannot do is said, wherever a test shows it.
+    assert {name for name in steps if "cannot" in name} <= named
+    assert len(re.findall(r"^\| .*`test_step_", text, re.M)) >= 12
+
+
 def pinned(requirements: str) -> dict[str, str]:
     """Return the versions in a file that pip-compile made."""
     return {

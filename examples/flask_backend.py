@@ -1,0 +1,122 @@
+"""The auth server beside this file after steps 1 to 4 of `docs/integration.md`, with routes of its own, in Flask.
+
+    SESSION_SERVICE_URL=http://127.0.0.1:8080 SESSION_SERVICE_CREDENTIALS=… \\
+    CORS_ALLOWED_ORIGINS=https://app.example.com \\
+    JWT_SECRET_KEY=… REFRESH_SECRET_KEY=… DEMO_PASSWORD=… gunicorn --threads 8 examples.flask_backend:app
+"""
+
+import os
+from typing import Any
+from uuid import uuid4
+
+from flask import Flask, abort, g, request
+from flask_cors import CORS
+
+from examples import auth_server as accounts
+from examples import flask_sessions as sessions
+from examples.flask_sessions import Refused, Session, Unavailable, current_session, session_required
+
+app = Flask(__name__)
+sessions.add_sessions(app)
+CORS(
+    app,
+    origins=os.environ.get("CORS_ALLOWED_ORIGINS", "").split(","),
+    methods=["GET", "POST", "DELETE"],
+    allow_headers=["Authorization", "Content-Type"],
+    expose_headers=sessions.READABLE,
+)
+
+
+def given(*names: str) -> list[str]:
+    """Return texts of the request's body, or answer 400."""
+    body = request.get_json()
+    values = [body.get(name) if isinstance(body, dict) else None for name in names]
+    return [value if isinstance(value, str) else abort(400) for value in values]
+
+
+# Steps 1 and 3: at the sign-in, and at each refresh
+
+
+@app.post("/auth/login")
+def login() -> dict[str, str]:
+    """A sign-in that the service refuses, or cannot note, does not happen. Its `sid` goes into all tokens of it."""
+    email, password = given("email", "password")
+    user = accounts.sign_in(email, password)
+    if user is None:
+        abort(401, "E-mail or password is wrong")
+    tokens = accounts.issue_tokens(user, sid=uuid4().hex)
+    who = sessions.caller_headers(tokens["access_token"])
+    device: Any = request.get_json().get("device") or {}
+    answer = sessions.call("POST", "/sessions/create", headers=who, json=device)
+    if answer.status != 201:
+        raise Refused(answer)
+    return tokens
+
+
+@app.post("/auth/refresh")
+def refresh() -> dict[str, str]:
+    """The new token is made, asked about, and handed out only if its session is alive."""
+    (token,) = given("refresh_token")
+    found = accounts.read_token(token, accounts.REFRESH_SECRET)
+    if found is None:
+        abort(401, "Sign in again")
+    user, kept = found
+    tokens = accounts.issue_tokens(user, **kept)
+    sessions.ask(tokens["access_token"])
+    return tokens
+
+
+# Step 2: asked on every request
+
+
+@app.get("/grades")
+@session_required
+def grades() -> dict[str, object]:
+    return {"user_id": current_session().user_id, "session_id": current_session().id}
+
+
+@app.get("/timetable")
+def timetable() -> dict[str, object]:
+    """While nobody can say whether a session has ended, go by the token: only for what an ended one may still read."""
+    try:
+        g.session = sessions.ask()
+    except Unavailable:
+        found = accounts.read_token(
+            accounts.bearer_of(request.headers.get("Authorization", "")), accounts.ACCESS_SECRET
+        )
+        if found is None:
+            raise
+        g.session = Session(found[0].id, None)
+    return {"user_id": current_session().user_id, "session_id": current_session().id}
+
+
+# Step 4: sessions end with what they stood on
+
+
+@app.post("/auth/password")
+@session_required
+def change_password() -> dict[str, bool]:
+    """Changed first, so that nobody signs in with the old one after the sessions have ended.
+
+    Repeating it after a 503 works: by then the new password is the one that is known.
+    """
+    user = accounts.USERS[current_session().user_id]
+    old, new = given("password", "new_password")
+    if not any(map(user.has_password, (old, new))):
+        abort(403, "The password is wrong")
+    user.set_password(new)
+    sessions.end_sessions(user.id)
+    return {"success": True}
+
+
+@app.post("/admin/disable/<int:user_id>")
+@session_required
+def disable(user_id: int) -> dict[str, bool]:
+    """It may be repeated, and must be where it was answered with 503."""
+    if accounts.USERS[current_session().user_id].role != "admin":
+        abort(403, "Only admins can disable accounts")
+    if user_id not in accounts.USERS:
+        abort(404, "User not found")
+    accounts.USERS[user_id].is_disabled = True
+    sessions.end_sessions(user_id)
+    return {"success": True}
