@@ -5,12 +5,14 @@
     JWT_SECRET_KEY=… REFRESH_SECRET_KEY=… DEMO_PASSWORD=… gunicorn --threads 8 examples.flask_backend:app
 """
 
+import json
 import os
 from typing import Any
 from uuid import uuid4
 
 from flask import Flask, abort, g, request
 from flask_cors import CORS
+from werkzeug.exceptions import HTTPException
 
 from examples import auth_server as accounts
 from examples import flask_sessions as sessions
@@ -25,6 +27,15 @@ CORS(
     allow_headers=["Authorization", "Content-Type"],
     expose_headers=sessions.READABLE,
 )
+
+
+@app.errorhandler(HTTPException)
+def answer_error(error: HTTPException) -> Any:
+    """Say what went wrong where the frontend looks for it, as FastAPI does."""
+    answer = error.get_response()
+    answer.set_data(json.dumps({"detail": error.description}))
+    answer.content_type = "application/json"
+    return answer
 
 
 def given(*names: str) -> list[str]:

@@ -552,7 +552,7 @@ def test_step_4_a_changed_password_signs_every_device_out(backend: str) -> None:
     wrong = browsers[0].call("POST", "/auth/password", json={"password": "wrong", "new_password": "x"})
     changed = browsers[0].call("POST", "/auth/password", json={"password": PASSWORD, "new_password": new})
 
-    assert (wrong.status, changed.status) == (403, 200)
+    assert (wrong.status, wrong.json(), changed.status) == (403, {"detail": "The password is wrong"}, 200)
     assert [code_of(browser) for browser in browsers] == ["session_ended"] * 2
     for browser in browsers:
         answer = browser.call("POST", "/auth/refresh", json={"refresh_token": browser.refresh_token})
