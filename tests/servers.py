@@ -117,7 +117,7 @@ def nginx_with(config: Path, **addresses: str) -> Iterator[str]:
             f"http {{ access_log off; {places}\n{text} }}",
             encoding="utf-8",
         )
-        with _running([program, "-e", "stderr", "-p", folder, "-c", str(main)], ready=f"http://{listen}/_session"):
+        with running([program, "-e", "stderr", "-p", folder, "-c", str(main)], ready=f"http://{listen}/_session"):
             yield f"http://{listen}"
 
 
@@ -132,7 +132,7 @@ def example(name: str, **environment: str) -> Iterator[str]:
         command += ["--bind", f"127.0.0.1:{port}"]
     else:
         command = ["uvicorn", "--no-proxy-headers", "--no-access-log", "--port", str(port)]
-    with _running(
+    with running(
         [sys.executable, "-m", *command, f"examples.{name}:app"],
         ready=f"http://127.0.0.1:{port}/",
         environment={**inherited, "JWT_SECRET_KEY": SECRET, **environment},
