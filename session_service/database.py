@@ -154,5 +154,5 @@ def _begin_on_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get(WRITES, False)
     left = deadline.seconds_left()
     wait = WAIT_SECONDS if left is None else min(left, WAIT_SECONDS)
-    connection.exec_driver_sql(f"PRAGMA busy_timeout = {wait * 1_000:.0f}")
+    connection.connection.cursor().execute(f"PRAGMA busy_timeout = {wait * 1_000:.0f}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -3,10 +3,10 @@
 from collections.abc import Collection
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Delete, Table, Update, and_, delete, func, select, update
+from sqlalchemy import ColumnElement, Delete, Table, Update, and_, delete, func, select, update
 
-from session_service.extensions import db
 from session_service.models import SessionOwner, SessionToken, UserSession
+from session_service.transaction import execute
 
 _sessions = cast(Table, UserSession.__table__)
 _tokens = cast(Table, SessionToken.__table__)
@@ -34,7 +34,7 @@ def list_tokens(session_ids: Collection[int]) -> list[Row]:
 
 def id_span() -> tuple[int, int]:
     """Return the lowest and the highest id of all sessions; 1 and 0 where there is none."""
-    first, last = db.session.execute(select(func.min(_sessions.c.id), func.max(_sessions.c.id))).one()
+    first, last = execute(select(func.min(_sessions.c.id), func.max(_sessions.c.id))).one()
     return (1, 0) if first is None else (first, last)
 
 
@@ -50,7 +50,7 @@ def count_held(user_id: str) -> tuple[int, int]:
     sessions = select(func.count()).select_from(_sessions).where(_sessions.c.user_id == user_id)
     ids = select(_sessions.c.id).where(_sessions.c.user_id == user_id)
     tokens = select(func.count()).select_from(_tokens).where(_tokens.c.session_id.in_(ids))
-    return db.session.execute(sessions).scalar_one(), db.session.execute(tokens).scalar_one()
+    return execute(sessions).scalar_one(), execute(tokens).scalar_one()
 
 
 def delete_user(user_id: str) -> tuple[int, int]:
@@ -73,8 +73,8 @@ def _ended_by(user_id: str) -> ColumnElement[bool]:
 
 
 def _rows(statement: Any) -> list[Row]:
-    return [dict(row) for row in db.session.execute(statement).mappings()]
+    return [dict(row) for row in execute(statement).mappings()]
 
 
 def _changed(statement: Delete | Update) -> int:
-    return cast(CursorResult[Any], db.session.execute(statement)).rowcount
+    return execute(statement).rowcount

@@ -10,10 +10,9 @@ from typing import Any, cast
 from sqlalchemy import Select, Table, column, delete, func, select, text, tuple_, update, values
 from sqlalchemy.sql.dml import ReturningDelete
 
-from session_service.extensions import db
 from session_service.models import PurgeTotals, SessionOwner, SessionToken, UserSession
 from session_service.records import EndReason, LifeChange, OpenSession, PurgeRuns
-from session_service.transaction import tell_when_on_record
+from session_service.transaction import connection, execute, tell_when_on_record
 
 _sessions = cast(Table, UserSession.__table__)
 _tokens = cast(Table, SessionToken.__table__)
@@ -25,8 +24,8 @@ _open_columns = [_sessions.c[name] for name in OpenSession._fields]
 
 def allow_long_statements() -> None:
     """Lift the time limit of this transaction's statements: counting may take as long as it takes."""
-    if db.engine.dialect.name == "postgresql":
-        db.session.execute(text("SET LOCAL statement_timeout = 0"))
+    if connection().dialect.name == "postgresql":
+        execute(text("SET LOCAL statement_timeout = 0"))
 
 
 def list_open_after(after: OpenSession | None, limit: int) -> list[OpenSession]:
@@ -35,13 +34,13 @@ def list_open_after(after: OpenSession | None, limit: int) -> list[OpenSession]:
     page = select(*_open_columns).where(_sessions.c.ended_at.is_(None)).order_by(*key.clauses).limit(limit)
     if after is not None:
         page = page.where(key > tuple_(after.user_id, after.id))
-    return [OpenSession._make(row) for row in db.session.execute(page)]
+    return [OpenSession._make(row) for row in execute(page)]
 
 
 def lock_open(ids: Collection[int]) -> list[OpenSession]:
     """Lock those of these sessions that nobody else holds and that have no end on record; return them as they are."""
     still_open = select(*_open_columns).where(_sessions.c.id.in_(ids), _sessions.c.ended_at.is_(None))
-    return [OpenSession._make(row) for row in db.session.execute(still_open.with_for_update(skip_locked=True))]
+    return [OpenSession._make(row) for row in execute(still_open.with_for_update(skip_locked=True))]
 
 
 def mark_ran_out(ends: Mapping[OpenSession, tuple[datetime, EndReason]]) -> None:
@@ -58,7 +57,7 @@ def mark_ran_out(ends: Mapping[OpenSession, tuple[datetime, EndReason]]) -> None
         .values(ended_at=ran_out.c.ended_at, end_reason=ran_out.c.end_reason)
         .returning(_sessions.c.id, _sessions.c.user_id, _sessions.c.end_reason)
     )
-    for session_id, user_id, reason in db.session.execute(record):
+    for session_id, user_id, reason in execute(record):
         tell_when_on_record(LifeChange("ended", session_id, user_id, reason, None))
 
 
@@ -97,7 +96,7 @@ def _once(rows: Select[Any]) -> Select[Any]:
 def list_owners_after(after: str, limit: int) -> list[tuple[str, bool]]:
     """Return the next users by id, "" being before all, and whether there is any session of each; no lock is taken."""
     page = select(_owners.c.user_id, _has_session).where(_owners.c.user_id > after)
-    return [(user_id, has) for user_id, has in db.session.execute(page.order_by(_owners.c.user_id).limit(limit))]
+    return [(user_id, has) for user_id, has in execute(page.order_by(_owners.c.user_id).limit(limit))]
 
 
 def delete_owners(user_ids: Collection[str]) -> int:
@@ -106,7 +105,7 @@ def delete_owners(user_ids: Collection[str]) -> int:
     Locked by one statement, judged by the next: one alone would judge by what was there before it had the locks.
     """
     free = select(_owners.c.user_id).where(_owners.c.user_id.in_(user_ids)).with_for_update(skip_locked=True)
-    locked = db.session.execute(free).scalars().all()
+    locked = execute(free).scalars().all()
     gone = delete(_owners).where(_owners.c.user_id.in_(locked), ~_has_session)
     return _count_deleted(gone.returning(_owners.c.user_id))
 
@@ -125,18 +124,18 @@ def add_run(recorded: int, removed: int, forgotten: int, at: datetime) -> None:
     """Note that a run has come to its end, and what it did."""
     done = {"runs": 1, "recorded": recorded, "removed": removed, "forgotten": forgotten}
     totals = {name: _totals.c[name] + number for name, number in done.items()}
-    db.session.execute(update(_totals).values(**totals, last_run_at=at))
+    execute(update(_totals).values(**totals, last_run_at=at))
 
 
 def runs() -> PurgeRuns:
     """Return what all runs have done together."""
-    return PurgeRuns._make(db.session.execute(select(*[_totals.c[name] for name in PurgeRuns._fields])).one())
+    return PurgeRuns._make(execute(select(*[_totals.c[name] for name in PurgeRuns._fields])).one())
 
 
 def _count(table: Table, condition: Any) -> int:
-    return int(db.session.execute(select(func.count()).select_from(table).where(condition)).scalar_one())
+    return int(execute(select(func.count()).select_from(table).where(condition)).scalar_one())
 
 
 def _count_deleted(statement: ReturningDelete[Any]) -> int:
     # SQLite's driver counts no rows of a statement that begins with WITH.
-    return len(db.session.execute(statement).all())
+    return len(execute(statement).all())

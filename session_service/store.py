@@ -9,10 +9,9 @@ from typing import Any, cast
 from sqlalchemy import Row, inspect
 
 from session_service import statements
-from session_service.extensions import db
 from session_service.models import VERSION_TABLE
 from session_service.records import End, EndReason, LifeChange, StoredSession, Token
-from session_service.transaction import tell_when_on_record
+from session_service.transaction import connection, execute, tell_when_on_record
 
 _BEGINNING = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
 
@@ -24,7 +23,7 @@ def lock_or_add_owner(user_id: str) -> None:
     adds is its own.
     """
     while not lock_owner(user_id):
-        db.session.execute(statements.ADD_OWNER[_dialect()], {"of_user": user_id})
+        execute(statements.ADD_OWNER[_dialect()], {"of_user": user_id})
 
 
 def lock_owner(user_id: str) -> bool:
@@ -36,12 +35,12 @@ def lock_owner(user_id: str) -> bool:
     Returns whether there is anything to lock: without an owner there are no sessions.
     """
     # SQLite has no such clause, and SQLAlchemy leaves it out there.
-    return db.session.execute(statements.LOCK_OWNER, {"of_user": user_id}).first() is not None
+    return execute(statements.LOCK_OWNER, {"of_user": user_id}).first() is not None
 
 
 def get(session_id: int) -> StoredSession | None:
     """Return one session, whoever it belongs to."""
-    return _one(db.session.execute(statements.GET, {"of_id": session_id}).first())
+    return _one(execute(statements.GET, {"of_id": session_id}).first())
 
 
 def list_active(user_id: str, now: datetime, idle: timedelta | None) -> list[StoredSession]:
@@ -66,17 +65,17 @@ def list_recent(user_id: str, ended_after: datetime) -> list[StoredSession]:
 
 def count_active(user_id: str, now: datetime, idle: timedelta | None) -> int:
     """Return on how many devices the user is signed in."""
-    return int(db.session.execute(statements.COUNT_ACTIVE, {"of_user": user_id, **_moment(now, idle)}).scalar_one())
+    return int(execute(statements.COUNT_ACTIVE, {"of_user": user_id, **_moment(now, idle)}).scalar_one())
 
 
 def has_any(user_id: str) -> bool:
     """Return whether there is any session of this user, ended ones included."""
-    return db.session.execute(statements.ANY_OF_USER, {"of_user": user_id}).first() is not None
+    return execute(statements.ANY_OF_USER, {"of_user": user_id}).first() is not None
 
 
 def list_created_at(user_id: str, limit: int) -> list[datetime]:
     """Return when the user's newest sessions were created, newest first."""
-    return list(db.session.execute(statements.LIST_CREATED_AT, {"of_user": user_id, "most": limit}).scalars())
+    return list(execute(statements.LIST_CREATED_AT, {"of_user": user_id, "most": limit}).scalars())
 
 
 def list_by_token(token: Token) -> list[StoredSession]:
@@ -86,12 +85,12 @@ def list_by_token(token: Token) -> list[StoredSession]:
 
 def get_by_sid(user_id: str, sid: str) -> StoredSession | None:
     """Return the user's newest session with the auth server's session id *sid*."""
-    return _one(db.session.execute(statements.GET_BY_SID, {"of_user": user_id, "sid": sid}).first())
+    return _one(execute(statements.GET_BY_SID, {"of_user": user_id, "sid": sid}).first())
 
 
 def insert_session(**values: object) -> StoredSession:
     """Add a session; *values* are columns of `UserSession` without its id."""
-    return StoredSession._make(db.session.execute(statements.INSERT, values).one())
+    return StoredSession._make(execute(statements.INSERT, values).one())
 
 
 def remember_token(
@@ -100,13 +99,13 @@ def remember_token(
     """Remember that *token* opened this session, or was seen with it, if it is active; a repeat changes nothing."""
     values = {"token_key": token.key, "until": token.expires_at, "opens": is_opener}
     statement = statements.REMEMBER_TOKEN[_dialect()]
-    db.session.execute(statement, {**values, "of_id": session_id, **_moment(now, idle)})
+    execute(statement, {**values, "of_id": session_id, **_moment(now, idle)})
 
 
 def mark_ended(session_id: int, end: End, idle: timedelta | None) -> StoredSession | None:
     """End a session that is active at `end.at`; return it as it is now, or None if this call did not end it."""
     values = {"of_id": session_id, **_end_values(end), **_moment(end.at, idle)}
-    ended = _one(db.session.execute(statements.MARK_ENDED, values).first())
+    ended = _one(execute(statements.MARK_ENDED, values).first())
     if ended:
         tell_when_on_record(LifeChange("ended", ended.id, ended.user_id, end.reason, end.by, end.successor_id))
     return ended
@@ -115,14 +114,14 @@ def mark_ended(session_id: int, end: End, idle: timedelta | None) -> StoredSessi
 def mark_ran_out(session: StoredSession, end: tuple[datetime, EndReason]) -> None:
     """Record that a time limit ended *session*, unless it was used since it was read."""
     values = {"of_id": session.id, "seen": session.last_activity, "new_ended_at": end[0], "new_end_reason": end[1]}
-    if cast(Any, db.session.execute(statements.MARK_RAN_OUT, values)).rowcount:
+    if cast(Any, execute(statements.MARK_RAN_OUT, values)).rowcount:
         tell_when_on_record(LifeChange("ended", session.id, session.user_id, end[1], None))
 
 
 def mark_all_ended(user_id: str, end: End, idle: timedelta | None, *, except_id: int | None = None) -> int:
     """End the user's sessions that are active at `end.at`, all but *except_id*; return how many this call ended."""
     values = {"of_user": user_id, "except_id": except_id or 0, **_end_values(end), **_moment(end.at, idle)}
-    ended = db.session.execute(statements.MARK_ALL_ENDED, values).scalars().all()
+    ended = execute(statements.MARK_ALL_ENDED, values).scalars().all()
     for session_id in ended:
         tell_when_on_record(LifeChange("ended", session_id, user_id, end.reason, end.by))
     return len(ended)
@@ -135,18 +134,18 @@ def mark_activity(session_id: int, *, now: datetime, idle: timedelta | None, int
     """
     values = {"of_id": session_id, "due": now - interval, **_moment(now, idle)}
     # Reported per statement by both drivers; the type of `execute` does not know that it is an UPDATE.
-    return bool(cast(Any, db.session.execute(statements.TOUCH, values)).rowcount)
+    return bool(cast(Any, execute(statements.TOUCH, values)).rowcount)
 
 
 def schema_revision() -> str | None:
     """Return the migration that the database is at; None where there are no tables of ours."""
-    if not inspect(db.session.connection()).has_table(VERSION_TABLE):
+    if not inspect(connection()).has_table(VERSION_TABLE):
         return None
-    return db.session.execute(statements.SCHEMA_REVISION).scalar()
+    return execute(statements.SCHEMA_REVISION).scalar()
 
 
 def _dialect() -> str:
-    return db.engine.dialect.name
+    return connection().dialect.name
 
 
 def _moment(now: datetime, idle: timedelta | None) -> dict[str, datetime]:
@@ -163,4 +162,4 @@ def _one(row: Row[Any] | None) -> StoredSession | None:
 
 
 def _all(statement: Any, values: dict[str, object]) -> list[StoredSession]:
-    return [StoredSession._make(row) for row in db.session.execute(statement, values)]
+    return [StoredSession._make(row) for row in execute(statement, values)]

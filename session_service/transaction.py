@@ -1,11 +1,14 @@
 """One use case, one transaction: how it begins, ends, and what it means when the database does not answer."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from typing import cast
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 from flask import current_app
+from sqlalchemy import Connection, CursorResult, Executable
 from sqlalchemy.exc import DatabaseError, InterfaceError, InternalError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -19,9 +22,16 @@ from session_service.records import LifeChange
 TABLES_MISSING = {"42P01", "42703"}
 """PostgreSQL's undefined_table and undefined_column: the migrations have not run. SQLite's is an OperationalError."""
 
-_CHANGES = "session_service_changes"
-
 _log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Transaction:
+    connection: Connection
+    changes: list[LifeChange] = field(default_factory=list)
+
+
+_current: ContextVar[_Transaction] = ContextVar("transaction")
 
 
 @contextmanager
@@ -29,7 +39,9 @@ def transaction(*, writes: bool = False) -> Iterator[None]:
     """Run one use case in one transaction: all of it is on record afterwards, or nothing.
 
     Args:
-        writes: a reading transaction on SQLite takes no lock, a writing one takes it at once.
+        writes: a reading transaction takes no lock. On SQLite it sees one state; on PostgreSQL each statement sees
+            what is on record by then, as it would at that server's ordinary level (READ COMMITTED) anyway, and the
+            two round trips of a BEGIN and a COMMIT are saved.
 
     Raises:
         DatabaseUnavailable: no answer in time, or the connection broke, perhaps in the middle of the commit; or all
@@ -38,21 +50,48 @@ def transaction(*, writes: bool = False) -> Iterator[None]:
     places = cast(Places, current_app.extensions["database_places"])
     try:
         with metrics.database_transactions.time(), places.one(), _unavailable_where_it_does_not_answer():
-            with metrics.connections_in_use.track_inprogress():
-                with metrics.database_wait.time():
-                    db.session.connection(execution_options={WRITES: writes})
-                yield
-                db.session.commit()
-            changes = db.session.info.pop(_CHANGES, [])
+            changes = yield from _run(writes=writes)
     except NoPlace as error:
         metrics.database_refusals.labels("no_connection").inc()
         raise DatabaseUnavailable(retry_after=1) from error
     chronicle.tell(changes)
 
 
+def _run(*, writes: bool) -> Generator[None, None, list[LifeChange]]:
+    with metrics.connections_in_use.track_inprogress():
+        with metrics.database_wait.time():
+            connection = db.engine.connect()
+        with connection:
+            current = _Transaction(connection.execution_options(**_options(connection, writes=writes)))
+            token = _current.set(current)
+            try:
+                yield
+                if writes:
+                    connection.commit()
+            finally:
+                _current.reset(token)
+    return current.changes
+
+
+def _options(connection: Connection, *, writes: bool) -> dict[str, Any]:
+    if writes or connection.dialect.name == "sqlite":
+        return {WRITES: writes}
+    return {"isolation_level": "AUTOCOMMIT"}
+
+
+def execute(statement: Executable, values: Any = None) -> CursorResult[*tuple[Any, ...]]:
+    """Run a statement within the transaction that is under way."""
+    return connection().execute(statement, values)
+
+
+def connection() -> Connection:
+    """Return the connection of the transaction that is under way."""
+    return _current.get().connection
+
+
 def tell_when_on_record(change: LifeChange) -> None:
     """Let *change* be told once the transaction is on record; of one that is undone nothing is told."""
-    db.session.info.setdefault(_CHANGES, []).append(change)
+    _current.get().changes.append(change)
 
 
 @contextmanager
@@ -60,8 +99,6 @@ def _unavailable_where_it_does_not_answer() -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        db.session.rollback()
-        db.session.info.pop(_CHANGES, None)
         if not _is_silence(error):
             raise
         metrics.database_refusals.labels("unavailable").inc()

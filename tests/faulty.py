@@ -10,24 +10,23 @@ from datetime import datetime, timedelta
 from time import sleep
 from typing import Any
 
-from sqlalchemy import insert, update
+from sqlalchemy import insert, text, update
 
 import session_service.app
 from session_service import deadline, statements, store
-from session_service.database import WRITES
 from session_service.extensions import db
 from session_service.models import SessionToken, UserSession
 from session_service.places import Places
 from session_service.records import End, Token
+from session_service.transaction import connection, execute
 
 PAUSE = 0.15
 
 
 def _let_go() -> None:
     """Commit, and with that let go of every lock; go on in a transaction that may write."""
-    db.session.commit()
+    connection().commit()
     sleep(PAUSE)
-    db.session.connection(execution_options={WRITES: True})
 
 
 def _then_let_go(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -71,18 +70,18 @@ def _list_by_token_from_memory(token: Token) -> Any:
 
 def _remember_without_looking(token: Token, session_id: int, **_now: Any) -> None:
     values = {"token_key": token.key, "session_id": session_id, "expires_at": token.expires_at, "is_opener": False}
-    db.session.execute(insert(SessionToken), values)
+    execute(insert(SessionToken), values)
 
 
 def _add_then_lock_owner(user_id: str) -> None:
     """Add the row that is to be locked, and take it for granted that it is there."""
-    db.session.execute(statements.ADD_OWNER["postgresql"], {"of_user": user_id})
+    execute(statements.ADD_OWNER["postgresql"], {"of_user": user_id})
     sleep(PAUSE)
     store.lock_owner(user_id)
 
 
 def _write(session_id: int, values: dict[str, Any]) -> None:
-    db.session.execute(update(UserSession).where(UserSession.id == session_id).values(values))
+    execute(update(UserSession).where(UserSession.id == session_id).values(values))
 
 
 _mark_ended, _mark_all_ended, _list_by_token = store.mark_ended, store.mark_all_ended, store.list_by_token
@@ -115,3 +114,7 @@ for _name, _function in FAULTS.get(_fault, {}).items():
     setattr(store, _name, _function)
 
 app = session_service.app.create_app()
+if _fault == "connects before the fork":
+    with app.app_context():
+        db.session.execute(text("SELECT 1"))
+        db.session.remove()

@@ -23,7 +23,7 @@ from session_service.extensions import db
 from session_service.models import SessionToken
 from session_service.purge import Purged, purge, would_purge
 from session_service.records import Client, OpenSession, Principal, StoredSession, Token
-from session_service.transaction import transaction
+from session_service.transaction import execute, transaction
 from tests.servers import PROJECT, gunicorn
 from tests.support import CHROME, MEASURED, SECRET, make_token, settings
 
@@ -42,7 +42,7 @@ def token(number: int, expires_at: datetime = NOON + 365 * DAY) -> Token:
 def remember(one: Token, session_id: int) -> None:
     """Put a token on record for a session that may have ended by now."""
     values = {"token_key": one.key, "session_id": session_id, "expires_at": one.expires_at, "is_opener": True}
-    db.session.execute(insert(SessionToken), values)
+    execute(insert(SessionToken), values)
 
 
 def put(number: int, **columns: object) -> int:
@@ -67,7 +67,7 @@ def put(number: int, **columns: object) -> int:
 def left() -> dict[int, StoredSession]:
     """Return what is on record."""
     with transaction():
-        ids = db.session.execute(text("SELECT id FROM sessions ORDER BY id")).scalars().all()
+        ids = execute(text("SELECT id FROM sessions ORDER BY id")).scalars().all()
         rows = [store.get(one) for one in ids]
     return {row.id: row for row in rows if row}
 
@@ -182,7 +182,7 @@ def test_a_batch_is_a_batch_whatever_the_planner_thinks_of() -> None:
     for deletion in (purge_store.delete_tokens, purge_store.delete_ended):
         with transaction(writes=True):
             for setting in loops_alone:
-                db.session.execute(text(setting))
+                execute(text(setting))
             removed.append(deletion(NOON + 400 * DAY, 3))
 
     assert removed == [3, 3]
