@@ -49,6 +49,16 @@ audit: .venv/made  ## Ask for known vulnerabilities of what is pinned (needs the
 	.venv/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
 	.venv/audit/bin/pip-audit --require-hashes --disable-pip -r requirements.txt
 
+.venv/bench/made: requirements.txt benchmarks/requirements.txt
+	$(PYTHON) -m venv .venv/bench
+	.venv/bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	.venv/bench/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	@touch $@
+
+.PHONY: bench
+bench: .venv/bench/made  ## Measure what requests cost, in 20 minutes at most (ARGS=--quick: a trial of a minute)
+	.venv/bench/bin/python -m benchmarks $(ARGS)
+
 .PHONY: migrate
 migrate: .venv/made  ## Bring the tables of DATABASE_URL up to date
 	$(BIN)/flask --app wsgi db upgrade

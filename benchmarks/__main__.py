@@ -1,0 +1,61 @@
+"""`python -m benchmarks`: seed, serve, warm up, measure in turns, write down."""
+
+import argparse
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.machine import describe_machine, short_name
+from benchmarks.measure import Turn, rounds, warm_up
+from benchmarks.plan import FULL, QUICK, Sizes, Subject
+from benchmarks.plot import draw
+from benchmarks.report import Report
+from benchmarks.servers import Postgres, postgres
+from benchmarks.stage import prepare, say
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+def main() -> None:
+    """Measure, and write table and plot."""
+    parser = argparse.ArgumentParser(prog="make bench", description="What requests cost, against what.")
+    parser.add_argument("--quick", action="store_true", help="a trial of a minute: small tables, figures of no worth")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="the folder that table and plot are written to")
+    arguments = parser.parse_args()
+    sizes = QUICK if arguments.quick else FULL
+    with ExitStack() as running:
+        say("starting PostgreSQL")
+        database = running.enter_context(postgres())
+        subjects = prepare(running, database, sizes)
+        turns = measure(subjects, sizes, database)
+        machine = describe_machine(database.version())
+    labels = {subject.key: subject.label for subject in subjects}
+    date = datetime.now(UTC).date().isoformat()
+    report = Report(turns, labels, sizes, date, machine, is_trial=arguments.quick)
+    print("\n" + report.markdown())
+    say(f"written: {save(report, arguments.results)}.md, .json and .svg")
+
+
+def save(report: Report, folder: Path) -> Path:
+    """Write table, figures and plot of *report*; return their path without its suffix."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{report.date}-{short_name()}{'-trial' if report.is_trial else ''}"
+    path.with_suffix(".md").write_text(report.markdown(), encoding="utf-8")
+    path.with_suffix(".json").write_text(report.json(), encoding="utf-8")
+    draw(report, path.with_suffix(".svg"))
+    return path
+
+
+def measure(subjects: list[Subject], sizes: Sizes, database: Postgres) -> list[Turn]:
+    """Warm everybody up and give them their turns, saying so."""
+    for label in warm_up(subjects, sizes):
+        say(f"warmed up: {label}")
+    turns: list[Turn] = []
+    for turn in rounds(subjects, sizes, database.pid):
+        turns.append(turn)
+        say(f"round {turn.round + 1} of {sizes.rounds}: {turn.subject:24} {turn.us:7.0f} µs {turn.per_second:6.0f} /s")
+    return turns
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""Requests as they go over the wire, and sixteen callers who send them as fast as they are answered.
+
+The callers run in the measuring process, whose own processor time is nobody's cost.
+"""
+
+import json
+import re
+import selectors
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from time import perf_counter
+
+CONNECTIONS = 16
+SECONDS_TO_ANSWER = 30
+_CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.I)
+
+
+class UnexpectedAnswer(Exception):
+    """A server did not do what it is measured for; figures of errors are worth nothing."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What was answered, all of it as expected."""
+
+    requests: int
+    seconds: float
+
+
+def request(method: str, path: str, token: str, user_agent: str, body: object = None) -> bytes:
+    """Return a request with a bearer token, and with *body* as JSON unless it is None."""
+    head = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {token}"]
+    head += [f"User-Agent: {user_agent}", "Accept: */*"]
+    content = b"" if body is None else json.dumps(body).encode()
+    if content:
+        head += ["Content-Type: application/json", f"Content-Length: {len(content)}"]
+    return "\r\n".join([*head, "", ""]).encode() + content
+
+
+def send(
+    address: tuple[str, int],
+    requests: Iterator[bytes],
+    *,
+    expected: int,
+    seconds: float,
+    connections: int = CONNECTIONS,
+) -> Sent:
+    """Send *requests*, over kept-alive connections at once, until the time is up or there are no more.
+
+    Raises:
+        UnexpectedAnswer: one that has another status than *expected*, or none.
+    """
+    answered, began = 0, perf_counter()
+    deadline = began + seconds
+    with selectors.DefaultSelector() as waiting:
+        callers = [_Caller(address) for _ in range(connections)]
+        try:
+            for caller in callers:
+                if caller.send(next(requests, None)):
+                    waiting.register(caller.connection, selectors.EVENT_READ, caller)
+            while waiting.get_map():
+                for key, _ in waiting.select(SECONDS_TO_ANSWER) or _give_up():
+                    if not key.data.has_answer(expected):
+                        continue
+                    answered += 1
+                    if perf_counter() > deadline or not key.data.send(next(requests, None)):
+                        waiting.unregister(key.fileobj)
+            return Sent(answered, perf_counter() - began)
+        finally:
+            for caller in callers:
+                caller.connection.close()
+
+
+class _Caller:
+    """One connection with at most one request under way."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.connection = socket.create_connection(address, timeout=SECONDS_TO_ANSWER)
+        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._received = b""
+
+    def send(self, message: bytes | None) -> bool:
+        """Send *message*; return whether there was one."""
+        if message is not None:
+            self.connection.sendall(message)
+        return message is not None
+
+    def has_answer(self, expected: int) -> bool:
+        """Read what has come; return whether the answer is complete."""
+        piece = self.connection.recv(65_536)
+        self._received += piece
+        head, end, body = self._received.partition(b"\r\n\r\n")
+        length = _CONTENT_LENGTH.search(head) if end else None
+        if not piece or (end and (length is None or not head.startswith(f"HTTP/1.1 {expected} ".encode()))):
+            raise UnexpectedAnswer(f"expected {expected}, got: {self._received.decode('latin-1') or 'nothing'}")
+        if length is None or len(body) < int(length[1]):
+            return False
+        self._received = b""
+        return True
+
+
+def _give_up() -> list[tuple[selectors.SelectorKey, int]]:
+    raise UnexpectedAnswer(f"no answer within {SECONDS_TO_ANSWER} s")

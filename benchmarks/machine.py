@@ -1,0 +1,32 @@
+"""What machine this is, in words that name neither it nor anything on it."""
+
+import os
+import platform
+import re
+from importlib.metadata import version
+from pathlib import Path
+
+MEASURED_WITH = ("flask", "gunicorn", "sqlalchemy", "psycopg", "fastapi", "uvicorn", "psycopg2-binary", "python-jose")
+
+
+def describe_machine(postgresql: str) -> dict[str, str]:
+    """Return processor, memory, system and versions, by what they are."""
+    return {
+        "processor": f"{_processor()}, {os.cpu_count()} cores",
+        "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
+        "system": f"{platform.system()} {platform.release()}",
+        "Python": platform.python_version(),
+        "PostgreSQL": postgresql,
+        **{name: version(name) for name in MEASURED_WITH},
+    }
+
+
+def short_name() -> str:
+    """Return what tells this kind of machine from others, as part of a file's name."""
+    words = f"{_processor()} {os.cpu_count()} cores".lower()
+    return re.sub(r"[^a-z0-9]+", "-", re.sub(r"\((r|tm)\)|@.*?ghz", "", words)).strip("-")
+
+
+def _processor() -> str:
+    found = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.M)
+    return found[1].strip() if found else platform.machine()

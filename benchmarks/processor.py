@@ -1,0 +1,53 @@
+"""Processor time of a program and all that it started, as the kernel counts it (proc_pid_stat(5))."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+_UTIME, _CSTIME = 13, 16
+"""Fields of `/proc/<pid>/stat`, from 0: utime, stime, and the same of children that ended and were waited for."""
+
+
+def seconds_of(pid: int) -> float:
+    """Return the seconds that process *pid* and its descendants have spent so far, in user and kernel mode.
+
+    Descendants that ended are in their parent's figures. One that ends meanwhile would count twice or not at all, so
+    the family must be the same before and after. The unit of the kernel is a tick, mostly 10 ms: measure for seconds.
+
+    Raises:
+        ProcessLookupError: there is no process *pid*.
+    """
+    while True:
+        family = [*_family(pid)]
+        try:
+            ticks = sum(map(_ticks, family))
+        except (FileNotFoundError, ProcessLookupError):
+            _ticks_of_root(pid)
+            continue
+        if family == [*_family(pid)]:
+            return ticks / _TICKS_PER_SECOND
+
+
+def _family(pid: int) -> Iterator[int]:
+    yield pid
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            text = children.read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # a thread that has just ended
+        for child in text.split():
+            yield from _family(int(child))
+
+
+def _ticks(pid: int) -> int:
+    # The name, in parentheses, may hold spaces and parentheses; behind the last one comes the third field.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[_UTIME - 2 : _CSTIME - 1]))
+
+
+def _ticks_of_root(pid: int) -> None:
+    try:
+        _ticks(pid)
+    except FileNotFoundError as error:
+        raise ProcessLookupError(f"no process {pid}") from error

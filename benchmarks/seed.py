@@ -1,0 +1,143 @@
+"""Rows: users with three active sessions each, and sessions that have ended, made by the server itself.
+
+A user's sessions lie as far apart as if all users had signed in one after the other: the session of number *n*, from
+0, belongs to user 1 + n mod users, and has the id n + 1. Both services get the same ids.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import LiteralString
+
+import psycopg
+from flask_migrate import upgrade
+from psycopg.sql import SQL, Identifier, Literal
+
+from benchmarks.people import DEVICES, USER_AGENTS, token_keys, token_of
+from session_service.app import create_app
+from session_service.config import Settings
+from session_service.devices import parse_user_agent
+from session_service.extensions import db
+
+
+@dataclass(frozen=True)
+class Population:
+    """How many sessions of how many users."""
+
+    users: int
+    ended_each: int = 0
+
+    @property
+    def rows(self) -> int:
+        return self.users * (self.ended_each + DEVICES)
+
+    def session_id(self, user_id: int, device: int) -> int:
+        """Return the id of the user's active session on the device of this number, from 0."""
+        return (self.ended_each + device) * self.users + user_id
+
+
+@dataclass(frozen=True)
+class Bearer:
+    """A seeded session and the token that it knows."""
+
+    user_id: int
+    session_id: int
+    user_agent: str
+    token: str
+
+
+def bearer_of(population: Population, user_id: int, device: int, secret: str) -> Bearer:
+    """Return the user's active session on the device of this number, from 0."""
+    session_id = population.session_id(user_id, device)
+    return Bearer(user_id, session_id, USER_AGENTS[device], token_of(user_id, device, secret))
+
+
+_NUMBERS = """
+    CREATE TEMPORARY TABLE numbers AS
+    SELECT n + 1 AS id, 1 + n %% %(users)s AS user_id, n / %(users)s %% %(devices)s AS device,
+        n < %(users)s * %(ended_each)s AS has_ended,
+        now() - interval '1 day' - interval '5 days' * (%(rows)s - n) / %(users)s AS created_at
+    FROM generate_series(0, %(rows)s - 1) AS n
+"""
+_DEVICES = """
+    CREATE TEMPORARY TABLE devices (device int, key text, name text, type text, browser text, os text, agent text)
+"""
+_SESSIONS = """
+    INSERT INTO sessions (id, user_id, device_fingerprint, device_key, device_name, device_type, browser, os,
+        user_agent, ip_address, ip_source, network, created_at, last_activity, expires_at, ended_at, end_reason,
+        ended_by)
+    SELECT id, user_id, 'fingerprint ' || id, devices.key, devices.name, devices.type, devices.browser, devices.os,
+        devices.agent, '127.0.0.1', 'observed', '127.0.0.1/32', created_at,
+        CASE WHEN has_ended THEN created_at ELSE now() END, created_at + interval '30 days',
+        CASE WHEN has_ended THEN created_at + interval '1 day' END, CASE WHEN has_ended THEN 'logout' END,
+        CASE WHEN has_ended THEN user_id::text END
+    FROM numbers JOIN devices USING (device)
+"""
+_TOKENS = """
+    INSERT INTO session_tokens (token_key, session_id, expires_at, is_opener)
+    SELECT sha256(convert_to('nobody has it ' || id, 'UTF8')), id, created_at + interval '30 days', true FROM numbers
+"""
+_OWNERS = "INSERT INTO session_owners SELECT DISTINCT user_id::text FROM numbers"
+_KNOWN = "UPDATE session_tokens SET token_key = known.key FROM known WHERE session_tokens.session_id = known.session_id"
+
+_ALTERNATIVE_USERS = """
+    INSERT INTO users (id, email, hashed_password, full_name, is_active, created_at)
+    SELECT n, 'user' || n || '@example.com', repeat('x', 60), 'User ' || n, true, now()
+    FROM generate_series(1, %(users)s) AS n
+"""
+_ALTERNATIVE_SESSIONS = """
+    INSERT INTO user_sessions (id, user_id, device_fingerprint, device_name, device_type, browser, user_agent,
+        ip_address, is_active, created_at, last_activity, expires_at)
+    SELECT id, user_id, 'fingerprint ' || id, devices.name, devices.type, devices.browser, devices.agent, '127.0.0.1',
+        NOT has_ended, created_at, now(), created_at + interval '30 days'
+    FROM numbers JOIN devices USING (device)
+"""
+
+
+def migrate(url: str, secret: str) -> None:
+    """Make the service's tables in the empty database at *url*."""
+    app = create_app(Settings(DATABASE_URL=url, JWT_SECRET_KEY=secret))
+    with app.app_context():
+        upgrade()
+        db.engine.dispose()
+
+
+def seed_service(url: str, population: Population) -> None:
+    """Fill the migrated database at *url*; nobody's token is known yet."""
+    _fill(url, population, (_SESSIONS, _TOKENS, _OWNERS), tables=("sessions",))
+
+
+def seed_alternative(url: str, population: Population) -> None:
+    """Fill the alternative's empty tables with the same users and sessions."""
+    _fill(url, population, (_ALTERNATIVE_USERS, _ALTERNATIVE_SESSIONS), tables=("users", "user_sessions"))
+
+
+def make_known(url: str, bearers: list[Bearer], secret: str) -> None:
+    """Let the seeded sessions know the tokens of their bearers, as if these had been issued when they began."""
+    keys = token_keys([bearer.token for bearer in bearers], secret)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE TEMPORARY TABLE known (session_id bigint PRIMARY KEY, key bytea)")
+        with connection.cursor().copy("COPY known FROM STDIN") as copy:
+            for bearer, key in zip(bearers, keys, strict=True):
+                copy.write_row((bearer.session_id, key))
+        connection.execute("ANALYZE known")
+        connection.execute(_KNOWN)
+        connection.execute("VACUUM ANALYZE session_tokens")
+
+
+def _fill(url: str, population: Population, statements: Sequence[LiteralString], *, tables: Sequence[str]) -> None:
+    # Parameters are put in by the client: CREATE TABLE AS takes none.
+    with psycopg.connect(url, autocommit=True, cursor_factory=psycopg.ClientCursor) as connection:
+        values = {**asdict(population), "rows": population.rows, "devices": DEVICES}
+        connection.execute(_NUMBERS, values)
+        connection.execute(_DEVICES)
+        for number, user_agent in enumerate(USER_AGENTS):
+            told = parse_user_agent(user_agent)
+            row = (number, told.key, told.name, told.type, told.browser, told.os, user_agent)
+            connection.execute("INSERT INTO devices VALUES (%s, %s, %s, %s, %s, %s, %s)", row)
+        connection.execute("ANALYZE numbers, devices")
+        for statement in statements:
+            connection.execute(statement, values)
+        for table in tables:
+            next_id = SQL("SELECT setval(pg_get_serial_sequence({}, 'id'), max(id)) FROM {}")
+            connection.execute(next_id.format(Literal(table), Identifier(table)))
+        connection.execute("VACUUM ANALYZE")
