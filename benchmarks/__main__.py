@@ -53,7 +53,7 @@ def measure(subjects: list[Subject], sizes: Sizes, database: Postgres) -> list[T
     turns: list[Turn] = []
     for turn in rounds(subjects, sizes, database.pid):
         turns.append(turn)
-        say(f"round {turn.round + 1} of {sizes.rounds}: {turn.subject:24} {turn.us:7.0f} µs {turn.per_second:6.0f} /s")
+        say(f"round {turn.round + 1} of {sizes.rounds}: {turn.subject:29} {turn.us:7.0f} µs {turn.per_second:6.0f} /s")
     return turns
 
 

@@ -21,7 +21,10 @@ ALGORITHM = "HS256"
 MAX_SESSIONS_PER_USER = 3
 SESSION_LIFETIME = timedelta(days=30)
 
-engine = create_engine(os.environ["DATABASE_URL"])
+POOL_SIZE = int(os.environ.get("POOL_SIZE", "5"))
+"""SQLAlchemy's own default, under which more requests at once than this open and close connections all the time."""
+
+engine = create_engine(os.environ["DATABASE_URL"], pool_size=POOL_SIZE)
 SessionLocal = sessionmaker(autocommit=False, autoflush=False, bind=engine)
 oauth2_scheme = OAuth2PasswordBearer(tokenUrl="/auth/login")
 

