@@ -62,7 +62,7 @@ def _run(*, writes: bool) -> Generator[None, None, list[LifeChange]]:
         with metrics.database_wait.time():
             connection = db.engine.connect()
         with connection:
-            current = _Transaction(connection.execution_options(**_options(connection, writes=writes)))
+            current = _Transaction(connection.execution_options(**{WRITES: writes}))
             token = _current.set(current)
             try:
                 yield
@@ -71,12 +71,6 @@ def _run(*, writes: bool) -> Generator[None, None, list[LifeChange]]:
             finally:
                 _current.reset(token)
     return current.changes
-
-
-def _options(connection: Connection, *, writes: bool) -> dict[str, Any]:
-    if writes or connection.dialect.name == "sqlite":
-        return {WRITES: writes}
-    return {"isolation_level": "AUTOCOMMIT"}
 
 
 def execute(statement: Executable, values: Any = None) -> CursorResult[*tuple[Any, ...]]:

@@ -3,12 +3,12 @@
 from string import ascii_letters, digits, punctuation
 from urllib.parse import quote
 
-from flask import request
+from flask import Response, jsonify, request
 
 from session_service import errors
 from session_service.auth import find_token, require_service, require_user, user
-from session_service.clock import utcnow
-from session_service.records import Introspection, Liveness
+from session_service.clock import as_text, utcnow
+from session_service.records import Introspection
 from session_service.session_schema import IntrospectionAnswer, IntrospectionRequest, Validation
 from session_service.views.parsing import StrictBlueprint, refuse_large_body
 from session_service.views.problems import documented
@@ -37,7 +37,7 @@ introspection.before_request(require_service)
 @validation.get("/validate")
 @validation.response(200, Validation(), headers=VALIDATED_HEADERS)
 @validation.doc(responses=documented(*GUARDED, *ADOPTING, errors.SessionUnknown))
-def validate() -> tuple[Liveness, dict[str, str]]:
+def validate() -> tuple[Response, dict[str, str]]:
     """Say whether the session of the caller's token is alive; it counts as activity.
 
     Send on the caller's `Authorization`, `User-Agent` and `X-Forwarded-For`. Every 401 names its code in
@@ -47,7 +47,10 @@ def validate() -> tuple[Liveness, dict[str, str]]:
         user.current, token=user.token, lacking=[name for name in SENT_ON if name not in request.headers]
     )
     session_id = {} if alive["session_id"] is None else {"X-Session-Id": str(alive["session_id"])}
-    return alive, {**session_id, "X-User-Id": quote(user.token.user_id, safe=PRINTABLE)}
+    expires_at = alive["expires_at"]
+    # Written down here, and not by the schema that describes it: this is asked with every request of every backend.
+    body = jsonify({**alive, "expires_at": expires_at and as_text(expires_at)})
+    return body, {**session_id, "X-User-Id": quote(user.token.user_id, safe=PRINTABLE)}
 
 
 @introspection.post("/introspect")
