@@ -58,7 +58,7 @@ def on_starting(_server: object) -> None:
     # What a server before this one counted is not to be added to what this one will.
     for file in _metrics.glob("*.db"):
         file.unlink()
-    # Threads that wait for the database, for somebody's role, or for a key: health checks need one that does not.
+    # Threads that wait for the database, for somebody's role, or for a key: what needs none of these still finds one.
     waiting = settings.DATABASE_CONNECTIONS + MAX_AT_ONCE + MAX_WAITING
     if threads <= waiting:
         sys.exit(f"WEB_THREADS must be more than {waiting}: DATABASE_CONNECTIONS, and {waiting} - that for others")

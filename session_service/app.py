@@ -21,7 +21,7 @@ from session_service.views.openapi import describe_api
 EXPOSED_HEADERS = ["Location", "Retry-After", "X-Request-ID", "X-Session-Code", "X-Session-Id", "X-User-Id"]
 """What pages of other origins may read of an answer."""
 
-SECONDS_WITHOUT_AN_ANSWER = 0.25
+SECONDS_WITHOUT_AN_ANSWER = 1.0
 """Where all connections of a process are in use, and none of them was answered for so long, others are refused."""
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"

@@ -1,4 +1,4 @@
-"""gunicorn's threaded worker, saying less, and keeping no thread for connections on which nothing is said.
+"""gunicorn's threaded worker, saying less, with no thread for connections on which nothing is said, and one for health.
 
 What it cannot read it answers in our shape, and logs without its content: gunicorn itself writes a malformed header
 into the log and into its answer as it came, tokens included, answers an unknown transfer coding with 501, and logs
@@ -6,11 +6,12 @@ the query string of a request that fails.
 """
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from selectors import EVENT_READ
-from socket import socket
+from socket import MSG_DONTWAIT, MSG_PEEK, socket
 from typing import Any
 
 from gunicorn import util
@@ -29,7 +30,7 @@ _OURS = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName)
 
 
 class Worker(ThreadWorker):
-    """gunicorn's `gthread`, but for new connections, and for requests that cannot be read."""
+    """gunicorn's `gthread`, but for new connections, health checks, and requests that cannot be read."""
 
     def accept(self, listener: socket) -> None:
         """Take a new connection, and wait for its first byte beside all others: a thread would wait 5 seconds."""
@@ -43,6 +44,19 @@ class Worker(ThreadWorker):
         self.pending_conns.append(connection)
         self.poller.register(client, EVENT_READ, partial(self.on_pending_socket_readable, connection))
 
+    def init_process(self) -> None:
+        """Have a thread for health checks alone: they must not stand in a line with what waits for the database."""
+        self._health = ThreadPoolExecutor(max_workers=1)
+        super().init_process()
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """Give a request to a thread."""
+        if not _is_health_check(conn.sock):
+            super().enqueue_req(conn)
+            return
+        handled = self._health.submit(self.handle, conn)
+        handled.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
+
     def handle_error(self, _req: object, client: Any, _addr: object, exc: Exception) -> None:
         """Answer a request that was no HTTP, or that the application did not survive, and close the connection."""
         if isinstance(exc, errors.ParseException) and not isinstance(exc, _OURS):
@@ -54,6 +68,15 @@ class Worker(ThreadWorker):
             self.log.error("a request was not answered", exc_info=exc)
         with suppress(OSError):  # whoever sent it is gone
             util.write_nonblock(client, _answer(status))
+
+
+def _is_health_check(client: socket) -> bool:
+    """Return whether a whole request for `/healthz` has arrived: nobody holds that thread by sending a part of one."""
+    try:
+        head = client.recv(2_048, MSG_PEEK | MSG_DONTWAIT)
+    except OSError:
+        return False
+    return head.startswith((b"GET /healthz ", b"HEAD /healthz ")) and b"\r\n\r\n" in head
 
 
 def _answer(status: HTTPStatus) -> bytes:
