@@ -13,4 +13,4 @@ To read it in ten minutes: ``records`` (the words), ``policy`` (the rules), ``se
 ``store`` (the SQL), then ``views/sessions`` from the outside in.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"

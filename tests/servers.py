@@ -56,8 +56,13 @@ scgi_temp_path {folder}/scgi;
 
 
 @contextmanager
-def gunicorn(database_url: str, *, app: str = "wsgi:app", **environment: str) -> Iterator[str]:
-    """Serve *app* as in production, with two workers and the tests' secret; settings by *environment*."""
+def gunicorn(
+    database_url: str, *, app: str = "wsgi:app", code: str = str(PROJECT), **environment: str
+) -> Iterator[str]:
+    """Serve *app* of the *code* in a folder as in production, with two workers and the tests' secret.
+
+    Settings are given by *environment*.
+    """
     port = environment.get("PORT") or free_port()
     inherited = {name: value for name, value in os.environ.items() if name not in OURS}
     given = {
@@ -71,7 +76,7 @@ def gunicorn(database_url: str, *, app: str = "wsgi:app", **environment: str) ->
     }
     command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", *STOP_SOON, app]
     url = f"http://127.0.0.1:{port}"
-    with running(command, ready=f"{url}/healthz", environment={**inherited, **given}):
+    with running(command, ready=f"{url}/healthz", environment={**inherited, **given}, cwd=Path(code)):
         yield url
 
 
