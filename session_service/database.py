@@ -151,7 +151,7 @@ def _prepare_sqlite_connection(connection: DBAPIConnection, _record: object) -> 
 
 def _begin_on_postgresql(connection: Connection) -> None:
     if connection.get_execution_options().get(WRITES, True):
-        connection.connection.driver_connection.execute("BEGIN")  # type: ignore[union-attr]
+        connection.exec_driver_sql("BEGIN")
 
 
 def _begin_on_sqlite(connection: Connection) -> None:
