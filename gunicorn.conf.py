@@ -7,12 +7,14 @@ import sys
 import tempfile
 from pathlib import Path
 from threading import Timer
-from typing import Any
+from typing import Any, NoReturn
 
-# Before the import: it is read when the first metric is made. (This file is read again at each reload.)
+# Before the import: it is read when the first metric is made. A folder of this server's own, in the one that is named:
+# a command with the same environment counts elsewhere. (This file is read again at each reload.)
 _OURS = "session-service-metrics-"
-if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix=_OURS)
+_named = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+if not (_named and Path(_named).name.startswith(_OURS)):
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix=_OURS, dir=_named or None)
 _metrics = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
 
 from prometheus_client import multiprocess  # noqa: E402
@@ -54,20 +56,22 @@ def on_starting(_server: object) -> None:
     try:
         settings = Settings.from_environ(os.environ)
     except ConfigError as error:
-        sys.exit(str(error))
-    # What a server before this one counted is not to be added to what this one will.
-    for file in _metrics.glob("*.db"):
-        file.unlink()
+        _refuse(str(error))
     # Threads that wait for the database, for somebody's role, or for a key: what needs none of these still finds one.
     waiting = settings.DATABASE_CONNECTIONS + MAX_AT_ONCE + MAX_WAITING
     if threads <= waiting:
-        sys.exit(f"WEB_THREADS must be more than {waiting}: DATABASE_CONNECTIONS, and {waiting} - that for others")
+        _refuse(f"WEB_THREADS must be more than {waiting}: DATABASE_CONNECTIONS, and {waiting} - that for others")
+
+
+def _refuse(why: str) -> NoReturn:
+    shutil.rmtree(_metrics, ignore_errors=True)
+    sys.exit(why)
 
 
 def when_ready(server: Any) -> None:
     """Let a SIGTERM be noticed before it is obeyed: `/readyz` turns 503, and `DRAIN_SECONDS` later the stop begins.
 
-    A second one stops at once. Workers that gunicorn itself replaces do not wait.
+    A second one does not wait for that. Workers that gunicorn itself replaces do not wait.
     """
 
     def drain(_number: int, _frame: object) -> None:
@@ -89,6 +93,5 @@ def child_exit(_server: object, worker: Any) -> None:
 
 
 def on_exit(_server: object) -> None:
-    """Remove the folder of the metrics, if it is ours."""
-    if _metrics.name.startswith(_OURS):
-        shutil.rmtree(_metrics, ignore_errors=True)
+    """Remove the folder of the metrics."""
+    shutil.rmtree(_metrics, ignore_errors=True)

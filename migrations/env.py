@@ -53,6 +53,9 @@ def run_migrations() -> None:
             **current_app.extensions["migrate"].configure_args,
         )
         with context.begin_transaction():
+            if connection.dialect.name == "postgresql":
+                # An index on a large table takes its time; a lock is waited for no longer than by anybody else.
+                connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
             context.run_migrations()
 
 

@@ -59,7 +59,8 @@ class Settings:
     must be there; a relative path is under `instance/`."""
 
     DATABASE_CONNECTIONS: int = _number(6, 1, 1_000)
-    """Most connections of each worker process to the database; whoever finds all of them waiting gets 503 at once."""
+    """Most connections of each worker process to the database; while none of them gets an answer, others are
+    refused at once."""
 
     JWT_SECRET_KEY: str | None = _secret()
     """The auth server's shared secret: HS256, HS384 or HS512. At least 32 bytes. Exactly one of this,

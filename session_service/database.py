@@ -6,6 +6,7 @@ No tables and no queries here; how long a connection may take is in `connection`
 import os
 import sqlite3
 from collections.abc import Mapping
+from contextlib import nullcontext
 from time import monotonic
 from typing import Any
 from urllib.parse import quote
@@ -68,7 +69,13 @@ def _libpq_knows(query: Mapping[str, object]) -> bool:
 def engine_options(url: str, connections: int) -> dict[str, Any]:
     """Return what `create_engine` needs for at most so many *connections*, whose server ends what takes too long."""
     given = make_url(url)
-    pool = {"pool_size": connections, "max_overflow": 0, "pool_timeout": WAIT_SECONDS}
+    pool = {
+        "pool_size": connections,
+        "max_overflow": 0,
+        "pool_timeout": WAIT_SECONDS,
+        # An unexpected error is logged with its stack, but not with what somebody's row should have held.
+        "hide_parameters": True,
+    }
     if given.get_backend_name() == "sqlite":
         return pool
     wait = WAIT_SECONDS * 1_000
@@ -97,7 +104,9 @@ def prepare_engine(engine: Engine) -> None:
 
 
 def _connect_in_time(_dialect: object, _record: object, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    with deadline.at_most(float(options.get("connect_timeout", CONNECT_SECONDS))):
+    seconds = float(options.get("connect_timeout", CONNECT_SECONDS))
+    # As libpq has it: 0 is no limit, so the request's own counts.
+    with deadline.at_most(seconds) if seconds else nullcontext():
         return BoundedConnection.connect(*args, **options)
 
 
@@ -122,7 +131,7 @@ def _open_sqlite_file(_dialect: object, record: Any, args: tuple[Any, ...], opti
     path = str(args[0])
     # Looked at first: if the file is replaced in between, the connection is not used.
     record.info["file"] = _file_at(path)
-    return sqlite3.connect(f"file:{quote(path)}?mode=rw", uri=True, **options)
+    return sqlite3.connect(f"file:///{quote(path.lstrip('/'))}?mode=rw", uri=True, **options)
 
 
 def _require_same_file(_connection: object, record: ConnectionPoolEntry, _proxy: object) -> None:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from threading import BoundedSemaphore
 from time import monotonic
 
+from session_service import deadline
 from session_service.errors import Unavailable
 
 
@@ -16,7 +17,10 @@ class Places:
     """So many places of one process; whoever finds none waits, but only while those who hold them get answers."""
 
     def __init__(self, most: int, *, patience: float, longest: float) -> None:
-        """Have *most* places, and let others wait for one: *longest* seconds, or *patience* without any answer."""
+        """Have *most* places, and let others wait for one.
+
+        They wait *longest* seconds, or what is left of their request's deadline, or *patience* without any answer.
+        """
         self._free = BoundedSemaphore(most)
         self._patience, self._longest = patience, longest
         self._moves, self._moved_at = True, monotonic()
@@ -43,7 +47,9 @@ class Places:
             self._free.release()
 
     def _take(self) -> None:
-        until, left = monotonic() + self._longest, 0.0
+        of_request = deadline.seconds_left()
+        longest = self._longest if of_request is None else min(of_request, self._longest)
+        until, left = monotonic() + longest, 0.0
         while not self._free.acquire(timeout=left):
             left = min(self._moved_at + self._patience, until) - monotonic()
             if left <= 0:

@@ -10,6 +10,7 @@ from typing import Any, cast
 from sqlalchemy import Select, Table, column, delete, func, select, text, tuple_, update, values
 from sqlalchemy.sql.dml import ReturningDelete
 
+from session_service.database import WRITES
 from session_service.models import PurgeTotals, SessionOwner, SessionToken, UserSession
 from session_service.records import EndReason, LifeChange, OpenSession, PurgeRuns
 from session_service.transaction import connection, execute, tell_when_on_record
@@ -25,6 +26,8 @@ _open_columns = [_sessions.c[name] for name in OpenSession._fields]
 def allow_long_statements() -> None:
     """Lift the time limit of this transaction's statements: counting may take as long as it takes."""
     if connection().dialect.name == "postgresql":
+        if not connection().get_execution_options()[WRITES]:
+            execute(text("BEGIN"))  # a transaction that only reads is none there, and knows no SET LOCAL
         execute(text("SET LOCAL statement_timeout = 0"))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any, cast
 
 from flask import current_app
@@ -47,29 +48,27 @@ def transaction(*, writes: bool = False) -> Iterator[None]:
         DatabaseUnavailable: no answer in time, or the connection broke, perhaps in the middle of the commit; or all
             connections of this process wait for answers.
     """
-    places = cast(Places, current_app.extensions["database_places"])
+    places, began_at = cast(Places, current_app.extensions["database_places"]), monotonic()
     try:
         with metrics.database_transactions.time(), places.one(), _unavailable_where_it_does_not_answer():
-            changes = yield from _run(writes=writes)
+            changes = yield from _run(began_at, writes=writes)
     except NoPlace as error:
         metrics.database_refusals.labels("no_connection").inc()
         raise DatabaseUnavailable(retry_after=1) from error
     chronicle.tell(changes)
 
 
-def _run(*, writes: bool) -> Generator[None, None, list[LifeChange]]:
-    with metrics.connections_in_use.track_inprogress():
-        with metrics.database_wait.time():
-            connection = db.engine.connect()
-        with connection:
-            current = _Transaction(connection.execution_options(**{WRITES: writes}))
-            token = _current.set(current)
-            try:
-                yield
-                if writes:
-                    connection.commit()
-            finally:
-                _current.reset(token)
+def _run(began_at: float, *, writes: bool) -> Generator[None, None, list[LifeChange]]:
+    with metrics.connections_in_use.track_inprogress(), db.engine.connect() as connection:
+        metrics.database_wait.observe(monotonic() - began_at)
+        current = _Transaction(connection.execution_options(**{WRITES: writes}))
+        token = _current.set(current)
+        try:
+            yield
+            if writes:
+                connection.commit()
+        finally:
+            _current.reset(token)
     return current.changes
 
 

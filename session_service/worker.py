@@ -36,7 +36,7 @@ class Worker(ThreadWorker):
         """Take a new connection, and wait for its first byte beside all others: a thread would wait 5 seconds."""
         try:
             client, address = listener.accept()
-        except OSError:
+        except (BlockingIOError, ConnectionAbortedError):
             return  # another worker was faster, or the client has gone
         self.nr_conns += 1
         connection = TConn(self.cfg, client, address, listener.getsockname())

@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "chronicle": {"metrics", "records"},
     # the bottom
     "deadline": set(),
-    "places": {"errors"},
+    "places": {"deadline", "errors"},
     "connection": {"deadline"},
     "draining": set(),
     "database": {"connection", "deadline"},
@@ -49,7 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "transaction": {"chronicle", "database", "errors", "extensions", "metrics", "places", "records"},
     "statements": {"models", "records"},
     "store": {"models", "records", "statements", "transaction"},
-    "purge_store": {"models", "records", "transaction"},
+    "purge_store": {"database", "models", "records", "transaction"},
     "privacy_store": {"models", "transaction"},
     # use cases
     "directory": {"config", "errors", "outgoing", "records"},

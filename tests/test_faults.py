@@ -12,9 +12,16 @@ from contextlib import closing, contextmanager
 
 import psycopg
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
+from session_service import purge_store, store
+from session_service.app import create_app
+from session_service.extensions import db
+from session_service.transaction import execute, transaction
 from tests.outage import Proxy, calling, suffer
 from tests.servers import gunicorn
+from tests.support import make_token, settings, sign_in_with
 from tests.test_concurrency import faulty
 from tests.test_kill import OwnPostgres, children, own_postgres
 
@@ -120,3 +127,40 @@ def test_a_service_that_waits_too_long_or_with_all_its_threads_would_be_noticed(
         suffer(seen, lambda: freeze(server), lambda: thaw(server), seconds=18 if "no answer" in noticed else 5)
 
     assert seen.faults() >= noticed
+
+
+def test_a_write_over_a_connection_that_just_broke_is_refused_as_any_other(server: OwnPostgres) -> None:
+    app = create_app(settings(DATABASE_URL=server.url, DATABASE_CONNECTIONS=1))
+    client = app.test_client()
+    sign_in_with(client)()
+
+    with psycopg.connect(server.url, autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    headers = {"Authorization": f"Bearer {make_token(74, n='again')}"}
+    answers = [client.post("/sessions/create", headers=headers) for _ in range(2)]
+    with app.app_context():
+        db.engine.dispose()
+
+    assert [answer.status_code for answer in answers] == [503, 201]
+    assert answers[0].json["code"] == "database_unavailable"
+
+
+def test_a_count_may_take_longer_than_a_request(server: OwnPostgres) -> None:
+    with create_app(settings(DATABASE_URL=server.url)).app_context():
+        with transaction():
+            purge_store.allow_long_statements()
+            assert execute(text("SHOW statement_timeout")).scalar() == "0"
+        with transaction():
+            assert execute(text("SHOW statement_timeout")).scalar() == "2s"
+        db.engine.dispose()
+
+
+def test_nothing_of_a_row_is_in_the_stack_of_an_unexpected_error(
+    server: OwnPostgres, caplog: pytest.LogCaptureFixture
+) -> None:
+    with create_app(settings(DATABASE_URL=server.url)).app_context():
+        with pytest.raises(IntegrityError) as caught, transaction(writes=True):
+            store.insert_session(user_id=None, user_agent="a-user-agent")
+        db.engine.dispose()
+
+    assert "a-user-agent" not in str(caught.value).partition("DETAIL")[0] + str(caught.value).partition("[SQL")[2]

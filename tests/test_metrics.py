@@ -48,6 +48,7 @@ def test_what_happens_is_counted(make_app: MakeApp) -> None:
     client.get("/sessions/validate", headers={"Authorization": f"Bearer {make_token(True)}"})
     client.get("/sessions/validate", headers={"Authorization": f"Bearer {make_token(nbf=4_000_000_000)}"})
     client.get("/sessions/validate")
+    client.options("/sessions/validate")
     client.post("/sessions/create", headers=first.headers)
     second.delete("/sessions/logout")
 

@@ -3,6 +3,8 @@
 import os
 import re
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,8 +15,8 @@ import pytest
 import urllib3
 
 from tests.outage import Call, calling
-from tests.servers import free_port, gunicorn, nginx
-from tests.support import CHROME, make_token
+from tests.servers import PROJECT, free_port, gunicorn, nginx
+from tests.support import CHROME, SECRET, make_token
 from tests.test_concurrency import note
 from tests.test_kill import children, is_gone, wait_until
 
@@ -78,6 +80,22 @@ def test_what_workers_count_adds_up_and_outlives_them(database_url: str, tmp_pat
     assert before["session_service_database_connections_max"] == after["session_service_database_connections_max"] == 10
     assert {first, second} <= files, "both workers had counted something of their own"
     note("100 requests to three workers, of whom one was killed: 100 counted")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_command_with_the_servers_environment_does_not_count_for_it(database_url: str, tmp_path: Path) -> None:
+    place = tmp_path / "metrics"
+    place.mkdir()
+    environment = {**os.environ, "DATABASE_URL": database_url, "JWT_SECRET_KEY": SECRET}
+    with watched(database_url, tmp_path, PROMETHEUS_MULTIPROC_DIR=str(place)) as server:
+        before = samples(server.url)["session_service_database_connections_max"]
+        command = [sys.executable, "-m", "flask", "--app", "wsgi", "sessions", "list", "74"]
+        environment["PROMETHEUS_MULTIPROC_DIR"] = str(place)
+        subprocess.run(command, cwd=PROJECT, env=environment, check=True)
+        after = samples(server.url)["session_service_database_connections_max"]
+
+    assert before == after == 12
+    assert [path for path in place.iterdir() if path.is_dir()] == [], "the server's own folder goes with it"
 
 
 def metrics_folder(worker: int) -> str:

@@ -52,7 +52,7 @@ def _tell(response: Response) -> None:
     method = request.method if request.method in METHODS else "other"
     code = g.get("error_code")
     metrics.requests.labels(route, method, str(response.status_code)).observe(seconds)
-    if request.endpoint == VALIDATE:
+    if request.endpoint == VALIDATE and method != "OPTIONS":
         alive = "active" if "X-Session-Id" in response.headers else "without_session"
         metrics.validations.labels(code or alive).inc()
     caller = g.get("caller")
