@@ -10,12 +10,15 @@ from threading import Timer
 from typing import Any, NoReturn
 
 # Before the import: it is read when the first metric is made. A folder of this server's own, in the one that is named:
-# a command with the same environment counts elsewhere. (This file is read again at each reload.)
-_OURS = "session-service-metrics-"
-_named = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-if not (_named and Path(_named).name.startswith(_OURS)):
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix=_OURS, dir=_named or None)
-_metrics = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+# a command with the same environment counts elsewhere. This file is read again at each reload; a server that takes over
+# from another one (SIGUSR2) has that one's environment.
+_PREFIX = "session-service-metrics-"
+_OURS = f"{_PREFIX}{os.getpid()}-"
+_metrics = Path(os.environ.get("PROMETHEUS_MULTIPROC_DIR") or tempfile.gettempdir())
+if not _metrics.name.startswith(_OURS):
+    _place = _metrics.parent if _metrics.name.startswith(_PREFIX) else _metrics
+    _metrics = Path(tempfile.mkdtemp(prefix=_OURS, dir=_place))
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_metrics)
 
 from prometheus_client import multiprocess  # noqa: E402
 

@@ -41,6 +41,7 @@ OURS = {setting.name for setting in fields(Settings)} | {
     "WEB_CONCURRENCY",
     "WEB_THREADS",
     "DRAIN_SECONDS",
+    "PROMETHEUS_MULTIPROC_DIR",
 }
 """Environment variables that mean something to the service: a test's server sees the test's alone."""
 

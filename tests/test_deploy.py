@@ -136,10 +136,14 @@ def test_what_is_mounted_exists_and_images_have_a_version() -> None:
         assert "build" in service or re.fullmatch(r"\w+:\d[\w.]*", service["image"])
 
 
-def test_a_stopping_service_is_given_the_time_that_gunicorn_takes() -> None:
+def test_a_stopping_service_is_given_the_time_that_gunicorn_takes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))  # which it changes, and which is put back
     gunicorn = runpy.run_path(str(PROJECT / "gunicorn.conf.py"))
 
-    assert int(SERVICES["service"]["stop_grace_period"].removesuffix("s")) > gunicorn["graceful_timeout"]
+    takes = gunicorn["graceful_timeout"] + gunicorn["drain_seconds"]
+    assert int(SERVICES["service"]["stop_grace_period"].removesuffix("s")) > takes
 
 
 def test_the_example_of_an_environment_names_what_is_required_and_fills_nothing_in() -> None:

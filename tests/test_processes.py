@@ -101,7 +101,7 @@ def test_a_command_with_the_servers_environment_does_not_count_for_it(database_u
 def metrics_folder(worker: int) -> str:
     """Return where a worker counts."""
     environment = Path(f"/proc/{worker}/maps").read_text()
-    found = re.search(r"(/\S*session-service-metrics-\w+)/", environment)
+    found = re.search(r"(/\S*session-service-metrics-[\w-]+)/", environment)
     assert found
     return found[1]
 
