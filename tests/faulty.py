@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import insert, text, update
 
 import session_service.app
+import session_service.worker
 from session_service import deadline, statements, store
 from session_service.extensions import db
 from session_service.models import SessionToken, UserSession
@@ -102,14 +103,17 @@ FAULTS: dict[str, dict[str, Callable[..., Any]]] = {
     "creates in two transactions": {"insert_session": _then_let_go(store.insert_session)},
 }
 
-WAITING: dict[str, tuple[Any, str, Any]] = {
-    "waits for ever": (deadline, "seconds_left", lambda: None),
-    "all threads may wait": (session_service.app, "Places", lambda _most, **waits: Places(1_000, **waits)),
+WAITING: dict[str, list[tuple[Any, str, Any]]] = {
+    "waits for ever": [(deadline, "seconds_left", lambda: None)],
+    "all threads may wait": [
+        (session_service.app, "Places", lambda _most, **waits: Places(1_000, **waits)),
+        (session_service.worker, "_is_health_check", lambda _client: False),
+    ],
 }
 
 _fault = os.environ["FAULT"]
-if _fault in WAITING:
-    setattr(*WAITING[_fault])
+for _wrong in WAITING.get(_fault, []):
+    setattr(*_wrong)
 for _name, _function in FAULTS.get(_fault, {}).items():
     setattr(store, _name, _function)
 
