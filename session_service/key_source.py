@@ -102,7 +102,8 @@ class RemoteKeys:
         if found:
             return found
         with self._changed:
-            may_wait = self._waiting < MAX_WAITING
+            # Without any key there is nobody to leave threads to.
+            may_wait = not self._keys or self._waiting < MAX_WAITING
             if may_wait and (self._last_was_good or not self._calls):
                 self._wait_for_call(DEADLINE_SECONDS + 0.5)
             else:
