@@ -21,6 +21,7 @@ from tests.test_concurrency import note
 from tests.test_kill import children, is_gone, wait_until
 
 RESTARTS = 20
+CONNECTIONS = "session_service_database_connections_max"
 
 
 class Watched:
@@ -41,7 +42,11 @@ def watched(database_url: str, folder: Path, arguments: str = "", **settings: st
     settings = {"MAX_SIGN_INS_PER_MINUTE": "0", "GUNICORN_CMD_ARGS": f"--pid {pid_file} {arguments}", **settings}
     with gunicorn(database_url, **settings) as url:
         server = Watched(url, int(pid_file.read_text()))
-        wait_until(lambda: len(server.workers) == int(settings.get("WEB_CONCURRENCY", "2")), "all workers are there")
+        workers = int(settings.get("WEB_CONCURRENCY", "2"))
+        most = workers * int(settings.get("DATABASE_CONNECTIONS", "6"))
+        wait_until(
+            lambda: len(server.workers) == workers and samples(url)[CONNECTIONS] == most, "all workers are there"
+        )
         yield server
 
 
@@ -71,13 +76,14 @@ def test_what_workers_count_adds_up_and_outlives_them(database_url: str, tmp_pat
         before = samples(server.url)
         os.kill(first, signal.SIGKILL)
         wait_until(lambda: len(server.workers) == 2 and first not in server.workers, "there is a new worker")
+        wait_until(lambda: samples(server.url)[CONNECTIONS] == 10, "it serves")
         ask(server.url, 40)
         after = samples(server.url)
         files = {int(pid) for pid in re.findall(r"_(\d+)\.db", " ".join(os.listdir(metrics_folder(second))))}
 
     assert before[ASKED] == 60
     assert after[ASKED] == 100
-    assert before["session_service_database_connections_max"] == after["session_service_database_connections_max"] == 10
+    assert before[CONNECTIONS] == after[CONNECTIONS] == 10
     assert {first, second} <= files, "both workers had counted something of their own"
     note("100 requests to three workers, of whom one was killed: 100 counted")
 
@@ -88,11 +94,11 @@ def test_a_command_with_the_servers_environment_does_not_count_for_it(database_u
     place.mkdir()
     environment = {**os.environ, "DATABASE_URL": database_url, "JWT_SECRET_KEY": SECRET}
     with watched(database_url, tmp_path, PROMETHEUS_MULTIPROC_DIR=str(place)) as server:
-        before = samples(server.url)["session_service_database_connections_max"]
+        before = samples(server.url)[CONNECTIONS]
         command = [sys.executable, "-m", "flask", "--app", "wsgi", "sessions", "list", "74"]
         environment["PROMETHEUS_MULTIPROC_DIR"] = str(place)
         subprocess.run(command, cwd=PROJECT, env=environment, check=True)
-        after = samples(server.url)["session_service_database_connections_max"]
+        after = samples(server.url)[CONNECTIONS]
 
     assert before == after == 12
     assert [path for path in place.iterdir() if path.is_dir()] == [], "the server's own folder goes with it"
