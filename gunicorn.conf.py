@@ -24,7 +24,7 @@ from prometheus_client import multiprocess  # noqa: E402
 
 # Loaded before the workers are forked, who share it then: the rules for user agents alone take a quarter of a second.
 import session_service.app  # noqa: E402, F401
-from session_service import draining  # noqa: E402
+from session_service import draining, metrics  # noqa: E402
 from session_service.config import ConfigError, Settings  # noqa: E402
 from session_service.key_source import MAX_WAITING  # noqa: E402
 from session_service.outgoing import MAX_AT_ONCE  # noqa: E402
@@ -88,6 +88,11 @@ def when_ready(server: Any) -> None:
 
     if drain_seconds > 0:
         signal.signal(signal.SIGTERM, drain)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Say what this worker may have in use: not where the application is made, which may be before the fork."""
+    metrics.connections_max.set(worker.wsgi.extensions["settings"].DATABASE_CONNECTIONS)
 
 
 def child_exit(_server: object, worker: Any) -> None:

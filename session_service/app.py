@@ -45,7 +45,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     _configure(app, settings)
     db.init_app(app)
     metrics.info.labels(__version__).set(1)
-    metrics.connections_max.set(settings.DATABASE_CONNECTIONS)
     app.extensions["database_places"] = Places(
         settings.DATABASE_CONNECTIONS, patience=SECONDS_WITHOUT_AN_ANSWER, longest=every_request.SECONDS
     )

@@ -85,8 +85,6 @@ class RemoteKeys:
         self._calls, self._last_call, self._last_was_good = 0, -COOL_DOWN_SECONDS, True
         self._is_calling, self._is_wanted, self._waiting = False, True, 0
         self._thread: Thread | None = None
-        self._fetched_at = metrics.keys_fetched.labels("jwks")
-        self._fetched_at.set_to_current_time()
 
     def find(self, kid: str | None) -> tuple[Key, ...]:
         """Return the keys named *kid*, or all for a token that names none (RFC 7515 section 4.1.4).
@@ -145,6 +143,8 @@ class RemoteKeys:
                 if self._thread is None or not self._thread.is_alive():
                     self._thread = Thread(target=_keep_fresh, args=(ref(self), self._changed), daemon=True)
                     self._thread.start()
+                    # Counted from here, where it never succeeds; in the process that fetches, not before its fork.
+                    metrics.keys_fetched.labels("jwks").set_to_current_time()
 
     def seconds_to_next_call(self) -> float:
         """Return when the set is fetched next; to be called with the condition held."""
@@ -166,7 +166,7 @@ class RemoteKeys:
             with self._changed:
                 metrics.key_fetches.labels("good" if keys else "failed").inc()
                 if keys:
-                    self._fetched_at.set_to_current_time()
+                    metrics.keys_fetched.labels("jwks").set_to_current_time()
                 if keys and keys != self._keys:
                     self._keys, self.generation = keys, self.generation + 1
                 self._calls, self._is_calling, self._last_was_good = self._calls + 1, False, bool(keys)
