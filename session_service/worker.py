@@ -25,6 +25,9 @@ _STATUS: dict[type[Exception], HTTPStatus] = {
     errors.LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     errors.ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
 }
+MOST_WAITING = 64
+"""Connections that the kernel may have taken, and that a stopping worker still takes over."""
+
 _OURS = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName)
 """Headers that the application tried to send."""
 
@@ -56,6 +59,18 @@ class Worker(ThreadWorker):
             return
         handled = self._health.submit(self.handle, conn)
         handled.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Take connections or not; of a worker that stops, the place where it listens is closed at once.
+
+        Otherwise the kernel would go on to take connections there, and drop them with what was sent when it ends.
+        """
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            for listener in self.sockets:
+                for _ in range(MOST_WAITING):
+                    self.accept(listener)
+                listener.close()
 
     def handle_error(self, _req: object, client: Any, _addr: object, exc: Exception) -> None:
         """Answer a request that was no HTTP, or that the application did not survive, and close the connection."""
