@@ -90,9 +90,9 @@ def when_ready(server: Any) -> None:
         signal.signal(signal.SIGTERM, drain)
 
 
-def post_worker_init(worker: Any) -> None:
+def post_worker_init(_worker: object) -> None:
     """Say what this worker may have in use: not where the application is made, which may be before the fork."""
-    metrics.connections_max.set(worker.wsgi.extensions["settings"].DATABASE_CONNECTIONS)
+    metrics.connections_max.set(Settings.from_environ(os.environ).DATABASE_CONNECTIONS)
 
 
 def child_exit(_server: object, worker: Any) -> None:

@@ -7,6 +7,7 @@ import pty
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -81,8 +82,11 @@ def test_nothing_is_written_about_hostile_requests_that_anybody_could_use(
     assert leaks("".join(said)) == []
     assert leaks(caplog.text) == []
     assert leaks(json.dumps([extra_of(record) for record in caplog.records])) == []
-    assert {record.name.partition(".")[0] for record in caplog.records} <= {"session_service"}
-    for record in caplog.records:
+    # Not what a thread of another test's application says, which goes on fetching its keys.
+    ours = [record for record in caplog.records if record.thread == threading.get_ident()]
+    assert len(ours) >= 200
+    assert {record.name.partition(".")[0] for record in ours} == {"session_service"}
+    for record in ours:
         assert EVENTS.fullmatch(record.getMessage()), record.getMessage()
 
 
