@@ -7,6 +7,7 @@ from alembic.util import CommandError
 from flask import current_app
 from sqlalchemy import Connection, inspect
 
+from session_service.database import LONG
 from session_service.extensions import Base, db
 from session_service.models import VERSION_TABLE
 
@@ -41,7 +42,8 @@ def keep_readers_going(connection: Connection) -> None:
 def run_migrations() -> None:
     """Run what the command asks for in one transaction, so that a failed migration leaves nothing behind."""
     make_file()
-    with db.engine.connect() as connection:
+    # An index on a large table takes its time; a lock is waited for no longer than by anybody else.
+    with db.engine.connect().execution_options(**{LONG: True}) as connection:
         refuse_strangers_tables(connection)
         connection.rollback()
         keep_readers_going(connection)
@@ -53,9 +55,6 @@ def run_migrations() -> None:
             **current_app.extensions["migrate"].configure_args,
         )
         with context.begin_transaction():
-            if connection.dialect.name == "postgresql":
-                # An index on a large table takes its time; a lock is waited for no longer than by anybody else.
-                connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
             context.run_migrations()
 
 

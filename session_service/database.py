@@ -26,6 +26,9 @@ WRITES = "session_service_writes"
 """Execution option that says whether a transaction will write. SQLite must take its lock at once then; on PostgreSQL
 one that will not is none at all: each statement stands for itself, and two round trips are saved."""
 
+LONG = "session_service_long"
+"""Execution option of a transaction whose statements may take as long as they take, where the server has a limit."""
+
 CONNECT_SECONDS = 0.8
 """For a new connection: after an outage the first good answer waits no longer than for a try into the void."""
 
@@ -159,8 +162,12 @@ def _prepare_sqlite_connection(connection: DBAPIConnection, _record: object) -> 
 
 
 def _begin_on_postgresql(connection: Connection) -> None:
-    if connection.get_execution_options().get(WRITES, True):
+    options = connection.get_execution_options()
+    takes_long = options.get(LONG, False)
+    if options.get(WRITES, True) or takes_long:
         connection.exec_driver_sql("BEGIN")
+    if takes_long:
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
 
 
 def _begin_on_sqlite(connection: Connection) -> None:

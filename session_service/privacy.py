@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from session_service import privacy_store, store
 from session_service.config import Settings
 from session_service.presenter import shown_user_id
-from session_service.purge_store import allow_long_statements
 from session_service.transaction import transaction
 
 PAGE = 100
@@ -56,8 +55,7 @@ def export(user_id: str, settings: Settings, *, page: int = PAGE) -> Iterator[di
 
 def held(user_id: str) -> Held:
     """Return what `erase` would erase, and change nothing."""
-    with transaction():
-        allow_long_statements()
+    with transaction(takes_long=True):
         sessions, tokens = privacy_store.count_held(user_id)
     return Held(sessions, tokens, sum(len(mentions) for mentions in _mentions(user_id)))
 
@@ -72,8 +70,7 @@ def erase(user_id: str) -> Held:
     Raises:
         DatabaseUnavailable: what was done before stays done.
     """
-    with transaction(writes=True):
-        allow_long_statements()
+    with transaction(writes=True, takes_long=True):
         # Added where it is missing: or somebody could sign in between the statements here.
         store.lock_or_add_owner(user_id)
         sessions, tokens = privacy_store.delete_user(user_id)

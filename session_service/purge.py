@@ -68,8 +68,7 @@ def would_purge(settings: Settings, *, now: datetime, batch: int) -> Purged:
     for ends in _ends_in_pages(settings, now, batch):
         counted.recorded += len(ends)
         counted.removed += sum(ended_at <= kept_since for ended_at, _ in ends.values())
-    with transaction():
-        purge_store.allow_long_statements()
+    with transaction(takes_long=True):
         counted.removed += purge_store.count_ended(kept_since)
         counted.forgotten = purge_store.count_expired_tokens(now)
     return counted

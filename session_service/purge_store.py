@@ -7,13 +7,12 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Select, Table, column, delete, func, select, text, tuple_, update, values
+from sqlalchemy import Select, Table, column, delete, func, select, tuple_, update, values
 from sqlalchemy.sql.dml import ReturningDelete
 
-from session_service.database import WRITES
 from session_service.models import PurgeTotals, SessionOwner, SessionToken, UserSession
 from session_service.records import EndReason, LifeChange, OpenSession, PurgeRuns
-from session_service.transaction import connection, execute, tell_when_on_record
+from session_service.transaction import execute, tell_when_on_record
 
 _sessions = cast(Table, UserSession.__table__)
 _tokens = cast(Table, SessionToken.__table__)
@@ -21,14 +20,6 @@ _totals = cast(Table, PurgeTotals.__table__)
 _owners = cast(Table, SessionOwner.__table__)
 _has_session = select(_sessions.c.id).where(_sessions.c.user_id == _owners.c.user_id).exists()
 _open_columns = [_sessions.c[name] for name in OpenSession._fields]
-
-
-def allow_long_statements() -> None:
-    """Lift the time limit of this transaction's statements: counting may take as long as it takes."""
-    if connection().dialect.name == "postgresql":
-        if not connection().get_execution_options()[WRITES]:
-            execute(text("BEGIN"))  # a transaction that only reads is none there, and knows no SET LOCAL
-        execute(text("SET LOCAL statement_timeout = 0"))
 
 
 def list_open_after(after: OpenSession | None, limit: int) -> list[OpenSession]:

@@ -4,7 +4,7 @@
 """
 
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import Row, inspect
 
@@ -114,7 +114,7 @@ def mark_ended(session_id: int, end: End, idle: timedelta | None) -> StoredSessi
 def mark_ran_out(session: StoredSession, end: tuple[datetime, EndReason]) -> None:
     """Record that a time limit ended *session*, unless it was used since it was read."""
     values = {"of_id": session.id, "seen": session.last_activity, "new_ended_at": end[0], "new_end_reason": end[1]}
-    if cast(Any, execute(statements.MARK_RAN_OUT, values)).rowcount:
+    if execute(statements.MARK_RAN_OUT, values).rowcount:
         tell_when_on_record(LifeChange("ended", session.id, session.user_id, end[1], None))
 
 
@@ -133,8 +133,7 @@ def mark_activity(session_id: int, *, now: datetime, idle: timedelta | None, int
     An interval of zero writes always, but never backwards: clocks of two machines differ.
     """
     values = {"of_id": session_id, "due": now - interval, **_moment(now, idle)}
-    # Reported per statement by both drivers; the type of `execute` does not know that it is an UPDATE.
-    return bool(cast(Any, execute(statements.TOUCH, values)).rowcount)
+    return bool(execute(statements.TOUCH, values).rowcount)
 
 
 def schema_revision() -> str | None:

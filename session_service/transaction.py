@@ -14,7 +14,7 @@ from sqlalchemy.exc import DatabaseError, InterfaceError, InternalError, Operati
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from session_service import chronicle, metrics
-from session_service.database import WRITES
+from session_service.database import LONG, WRITES
 from session_service.errors import DatabaseUnavailable
 from session_service.extensions import db
 from session_service.places import NoPlace, Places
@@ -36,13 +36,14 @@ _current: ContextVar[_Transaction] = ContextVar("transaction")
 
 
 @contextmanager
-def transaction(*, writes: bool = False) -> Iterator[None]:
+def transaction(*, writes: bool = False, takes_long: bool = False) -> Iterator[None]:
     """Run one use case in one transaction: all of it is on record afterwards, or nothing.
 
     Args:
         writes: a reading transaction takes no lock. On SQLite it sees one state; on PostgreSQL each statement sees
             what is on record by then, as it would at that server's ordinary level (READ COMMITTED) anyway, and the
             two round trips of a BEGIN and a COMMIT are saved.
+        takes_long: its statements have no time limit: counting takes as long as it takes.
 
     Raises:
         DatabaseUnavailable: no answer in time, or the connection broke, perhaps in the middle of the commit; or all
@@ -51,17 +52,17 @@ def transaction(*, writes: bool = False) -> Iterator[None]:
     places, began_at = cast(Places, current_app.extensions["database_places"]), monotonic()
     try:
         with metrics.database_transactions.time(), places.one(), _unavailable_where_it_does_not_answer():
-            changes = yield from _run(began_at, writes=writes)
+            changes = yield from _run(began_at, writes=writes, takes_long=takes_long)
     except NoPlace as error:
         metrics.database_refusals.labels("no_connection").inc()
         raise DatabaseUnavailable(retry_after=1) from error
     chronicle.tell(changes)
 
 
-def _run(began_at: float, *, writes: bool) -> Generator[None, None, list[LifeChange]]:
+def _run(began_at: float, *, writes: bool, takes_long: bool) -> Generator[None, None, list[LifeChange]]:
     with metrics.connections_in_use.track_inprogress(), db.engine.connect() as connection:
         metrics.database_wait.observe(monotonic() - began_at)
-        current = _Transaction(connection.execution_options(**{WRITES: writes}))
+        current = _Transaction(connection.execution_options(**{WRITES: writes, LONG: takes_long}))
         token = _current.set(current)
         try:
             yield

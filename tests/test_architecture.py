@@ -49,7 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "transaction": {"chronicle", "database", "errors", "extensions", "metrics", "places", "records"},
     "statements": {"models", "records"},
     "store": {"models", "records", "statements", "transaction"},
-    "purge_store": {"database", "models", "records", "transaction"},
+    "purge_store": {"models", "records", "transaction"},
     "privacy_store": {"models", "transaction"},
     # use cases
     "directory": {"config", "errors", "outgoing", "records"},
@@ -91,7 +91,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "transaction",
     },
     "purge": {"config", "policy", "purge_store", "records", "transaction"},
-    "privacy": {"config", "presenter", "privacy_store", "purge_store", "store", "transaction"},
+    "privacy": {"config", "presenter", "privacy_store", "store", "transaction"},
     "readiness": {"deadline", "draining", "errors", "key_source", "models", "store", "transaction"},
     # the outside
     "auth": {

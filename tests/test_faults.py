@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from session_service import purge_store, store
+from session_service import store
 from session_service.app import create_app
 from session_service.extensions import db
 from session_service.transaction import execute, transaction
@@ -147,8 +147,7 @@ def test_a_write_over_a_connection_that_just_broke_is_refused_as_any_other(serve
 
 def test_a_count_may_take_longer_than_a_request(server: OwnPostgres) -> None:
     with create_app(settings(DATABASE_URL=server.url)).app_context():
-        with transaction():
-            purge_store.allow_long_statements()
+        with transaction(takes_long=True):
             assert execute(text("SHOW statement_timeout")).scalar() == "0"
         with transaction():
             assert execute(text("SHOW statement_timeout")).scalar() == "2s"
