@@ -2,10 +2,11 @@
 
 from collections.abc import Generator
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import psycopg
 from psycopg.pq import TransactionStatus
+from sqlalchemy import Connection
 
 from session_service import deadline
 
@@ -30,10 +31,20 @@ class BoundedConnection(psycopg.Connection[Any]):
                 self.close()
             raise
 
+    def rollback(self) -> None:
+        """Undo what was begun; where nothing was, the pool asks for this all the same, and nothing is to be done."""
+        if self.pgconn.transaction_status != TransactionStatus.IDLE:
+            super().rollback()
+
     @classmethod
     def _connect_gen(cls, conninfo: str = "") -> Generator[Any, Any, "BoundedConnection"]:
         # psycopg waits for a connection 2 seconds at least, and for each address of a name.
         return (yield from _in_time(super()._connect_gen(conninfo), deadline.seconds_left()))
+
+
+def driver_of(connection: Connection) -> BoundedConnection:
+    """Return the driver's own connection beneath one of SQLAlchemy's, to PostgreSQL."""
+    return cast(BoundedConnection, connection.connection.driver_connection)
 
 
 def _in_time(steps: Generator[Any, Any, T], seconds: float | None) -> Generator[Any, Any, T]:

@@ -20,7 +20,7 @@ from sqlalchemy.exc import ArgumentError, InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from session_service import deadline
-from session_service.connection import BoundedConnection
+from session_service.connection import BoundedConnection, driver_of
 
 WRITES = "session_service_writes"
 """Execution option that says whether a transaction will write. SQLite must take its lock at once then; on PostgreSQL
@@ -100,9 +100,12 @@ def prepare_engine(engine: Engine) -> None:
         event.listen(engine, "checkout", _require_same_file)
         event.listen(engine, "begin", _begin_on_sqlite)
     else:
+        signs = _SignsOfLife()
         event.listen(engine, "do_connect", _connect_in_time)
-        event.listen(engine, "checkin", _note_use)
-        event.listen(engine, "checkout", _require_sign_of_life)
+        event.listen(engine, "checkin", _let_statements_stand_alone)
+        event.listen(engine, "checkin", signs.note_use)
+        event.listen(engine, "invalidate", signs.note_break)
+        event.listen(engine, "checkout", signs.require)
         event.listen(engine, "begin", _begin_on_postgresql)
 
 
@@ -113,20 +116,34 @@ def _connect_in_time(_dialect: object, _record: object, args: tuple[Any, ...], o
         return BoundedConnection.connect(*args, **options)
 
 
-def _note_use(_connection: object, record: ConnectionPoolEntry) -> None:
-    record.info["used_at"] = monotonic()
+def _let_statements_stand_alone(connection: Any, _record: object) -> None:
+    if connection is not None and not connection.closed and not connection.autocommit:
+        connection.autocommit = True
 
 
-def _require_sign_of_life(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
-    """Ask a connection that has rested whether its server is there; the server may have been restarted since."""
-    used_at = record.info.get("used_at")
-    if used_at is None or monotonic() - used_at < FRESH_SECONDS:
-        return
-    try:
-        with deadline.at_most(PING_SECONDS):
-            connection.execute("")
-    except psycopg.Error as error:
-        raise InvalidatePoolError from error
+class _SignsOfLife:
+    """Which connections of a pool are asked first whether their server is there: it may have been restarted since."""
+
+    def __init__(self) -> None:
+        self._broke_at = 0.0
+
+    def note_use(self, _connection: object, record: ConnectionPoolEntry) -> None:
+        record.info["used_at"] = monotonic()
+
+    def note_break(self, _connection: object, _record: object, _error: object) -> None:
+        """Distrust all others too."""
+        self._broke_at = monotonic()
+
+    def require(self, connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+        """Ask a connection that has rested, or has not been used since another one broke."""
+        used_at = record.info.get("used_at")
+        if used_at is None or used_at > max(self._broke_at, monotonic() - FRESH_SECONDS):
+            return
+        try:
+            with deadline.at_most(PING_SECONDS):
+                connection.execute("")
+        except psycopg.Error as error:
+            raise InvalidatePoolError from error
 
 
 def _open_sqlite_file(_dialect: object, record: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -162,12 +179,12 @@ def _prepare_sqlite_connection(connection: DBAPIConnection, _record: object) -> 
 
 
 def _begin_on_postgresql(connection: Connection) -> None:
-    options = connection.get_execution_options()
+    options, driver = connection.get_execution_options(), driver_of(connection)
     takes_long = options.get(LONG, False)
     if options.get(WRITES, True) or takes_long:
-        connection.exec_driver_sql("BEGIN")
+        driver.autocommit = False  # it says BEGIN together with the first statement
     if takes_long:
-        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        driver.execute("SET LOCAL statement_timeout = 0")
 
 
 def _begin_on_sqlite(connection: Connection) -> None:

@@ -3,12 +3,14 @@
 Building one costs as much as running it.
 """
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from sqlalchemy import Integer, String, Table, and_, bindparam, case, column, func, insert, or_, select, table, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from session_service.models import VERSION_TABLE, SessionOwner, SessionToken, UserSession
+from session_service.prepared import Prepared
 from session_service.records import StoredSession
 
 MAX_ENDED_LISTED = 100
@@ -20,8 +22,6 @@ MAX_ACTIVE_LISTED = 1_000
 _sessions = cast(Table, UserSession.__table__)
 _tokens = cast(Table, SessionToken.__table__)
 _owners = cast(Table, SessionOwner.__table__)
-_INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
-"""By dialect: the standard's INSERT cannot pass over what is there already."""
 _columns = [_sessions.c[name] for name in StoredSession._fields]
 
 _of_user = _sessions.c.user_id == bindparam("of_user")
@@ -40,18 +40,29 @@ _end: dict[str, Any] = {
     **{name: bindparam(f"new_{name}") for name in ("end_reason", "ended_by", "successor_id")},
 }
 
-GET = select(*_columns).where(_of_id)
-LIST_ACTIVE = (
+
+def _unless_there(build: Callable[[Any], Any]) -> Prepared:
+    """Return an INSERT that passes over what is there already: the standard's cannot, each database's own can."""
+    on_postgresql, on_sqlite = (
+        build(insert_into).on_conflict_do_nothing() for insert_into in (postgresql.insert, sqlite.insert)
+    )
+    return Prepared(on_postgresql, on_sqlite=on_sqlite)
+
+
+GET = Prepared(select(*_columns).where(_of_id))
+LIST_ACTIVE = Prepared(
     select(*_columns)
     .where(_of_user, _active)
     .order_by(_sessions.c.last_activity.desc(), _sessions.c.id.desc())
     .limit(MAX_ACTIVE_LISTED)
 )
-LIST_ENDED = select(*_columns).where(_of_user, ~_active).order_by(_sessions.c.id.desc()).limit(MAX_ENDED_LISTED)
-LIST_OPEN = (
+LIST_ENDED = Prepared(
+    select(*_columns).where(_of_user, ~_active).order_by(_sessions.c.id.desc()).limit(MAX_ENDED_LISTED)
+)
+LIST_OPEN = Prepared(
     select(*_columns).where(_of_user, _sessions.c.ended_at.is_(None)).order_by(_sessions.c.id).limit(MAX_ACTIVE_LISTED)
 )
-LIST_RECENT = (
+LIST_RECENT = Prepared(
     select(*_columns)
     .where(
         _of_user,
@@ -63,16 +74,16 @@ LIST_RECENT = (
     .order_by(_sessions.c.ended_at.is_not(None), _sessions.c.id.desc())
     .limit(MAX_ACTIVE_LISTED)
 )
-COUNT_ACTIVE = select(func.count()).select_from(_sessions).where(_of_user, _active)
-ANY_OF_USER = select(_sessions.c.id).where(_of_user).limit(1)
-LIST_CREATED_AT = (
+COUNT_ACTIVE = Prepared(select(func.count()).select_from(_sessions).where(_of_user, _active))
+ANY_OF_USER = Prepared(select(_sessions.c.id).where(_of_user).limit(1))
+LIST_CREATED_AT = Prepared(
     select(_sessions.c.created_at)
     .where(_of_user)
     .order_by(_sessions.c.id.desc())
     .limit(bindparam("most", type_=Integer))
 )
 _openers = _tokens.alias("openers")
-LIST_BY_TOKEN = (
+LIST_BY_TOKEN = Prepared(
     select(*_columns)
     .join(_tokens, _tokens.c.session_id == _sessions.c.id)
     .where(
@@ -88,7 +99,7 @@ LIST_BY_TOKEN = (
     .order_by(_sessions.c.id.desc())
     .limit(MAX_ENDED_LISTED)
 )
-GET_BY_SID = (
+GET_BY_SID = Prepared(
     select(*_columns).where(_of_user, _sessions.c.sid == bindparam("sid")).order_by(_sessions.c.id.desc()).limit(1)
 )
 _TOKEN_OF_ACTIVE = select(
@@ -97,20 +108,17 @@ _TOKEN_OF_ACTIVE = select(
     bindparam("until", type_=_tokens.c.expires_at.type),
     bindparam("opens", type_=_tokens.c.is_opener.type),
 ).where(_of_id, _active)
-REMEMBER_TOKEN = {
-    dialect: insert_into(_tokens)
-    .from_select(["token_key", "session_id", "expires_at", "is_opener"], _TOKEN_OF_ACTIVE)
-    .on_conflict_do_nothing()
-    for dialect, insert_into in _INSERTS.items()
-}
-ADD_OWNER = {
-    dialect: insert_into(_owners).values(user_id=bindparam("of_user")).on_conflict_do_nothing()
-    for dialect, insert_into in _INSERTS.items()
-}
-LOCK_OWNER = select(_owners.c.user_id).where(_owners.c.user_id == bindparam("of_user")).with_for_update()
-INSERT = insert(_sessions).returning(*_columns)
-MARK_ENDED = update(_sessions).where(_of_id, _active).values(_end).returning(*_columns)
-MARK_RAN_OUT = (
+REMEMBER_TOKEN = _unless_there(
+    lambda insert_into: insert_into(_tokens).from_select(
+        ["token_key", "session_id", "expires_at", "is_opener"], _TOKEN_OF_ACTIVE
+    )
+)
+ADD_OWNER = _unless_there(lambda insert_into: insert_into(_owners).values(user_id=bindparam("of_user")))
+LOCK_OWNER = Prepared(select(_owners.c.user_id).where(_owners.c.user_id == bindparam("of_user")).with_for_update())
+INSERTED = [column.name for column in _sessions.c if column.name != "id"]
+INSERT = Prepared(insert(_sessions).values({name: bindparam(name) for name in INSERTED}).returning(*_columns))
+MARK_ENDED = Prepared(update(_sessions).where(_of_id, _active).values(_end).returning(*_columns))
+MARK_RAN_OUT = Prepared(
     update(_sessions)
     .where(
         _of_id,
@@ -119,15 +127,15 @@ MARK_RAN_OUT = (
     )
     .values(ended_at=bindparam("new_ended_at"), end_reason=bindparam("new_end_reason"))
 )
-MARK_ALL_ENDED = (
+MARK_ALL_ENDED = Prepared(
     update(_sessions)
     .where(_of_user, _active, _sessions.c.id != bindparam("except_id"))
     .values(_end)
     .returning(_sessions.c.id)
 )
-TOUCH = (
+TOUCH = Prepared(
     update(_sessions)
     .where(_of_id, _active, _sessions.c.last_activity <= bindparam("due", type_=_sessions.c.last_activity.type))
     .values(last_activity=bindparam("now"))
 )
-SCHEMA_REVISION = select(column("version_num", String)).select_from(table(VERSION_TABLE))
+SCHEMA_REVISION = Prepared(select(column("version_num", String)).select_from(table(VERSION_TABLE)))

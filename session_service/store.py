@@ -4,14 +4,14 @@
 """
 
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Row, inspect
+from sqlalchemy import inspect
 
 from session_service import statements
 from session_service.models import VERSION_TABLE
+from session_service.prepared import Answer, Prepared
 from session_service.records import End, EndReason, LifeChange, StoredSession, Token
-from session_service.transaction import connection, execute, tell_when_on_record
+from session_service.transaction import ask, connection, tell_when_on_record
 
 _BEGINNING = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
 
@@ -23,7 +23,7 @@ def lock_or_add_owner(user_id: str) -> None:
     adds is its own.
     """
     while not lock_owner(user_id):
-        execute(statements.ADD_OWNER[_dialect()], {"of_user": user_id})
+        ask(statements.ADD_OWNER, {"of_user": user_id})
 
 
 def lock_owner(user_id: str) -> bool:
@@ -35,12 +35,12 @@ def lock_owner(user_id: str) -> bool:
     Returns whether there is anything to lock: without an owner there are no sessions.
     """
     # SQLite has no such clause, and SQLAlchemy leaves it out there.
-    return execute(statements.LOCK_OWNER, {"of_user": user_id}).first() is not None
+    return ask(statements.LOCK_OWNER, {"of_user": user_id}).fetchone() is not None
 
 
 def get(session_id: int) -> StoredSession | None:
     """Return one session, whoever it belongs to."""
-    return _one(execute(statements.GET, {"of_id": session_id}).first())
+    return _one(ask(statements.GET, {"of_id": session_id}))
 
 
 def list_active(user_id: str, now: datetime, idle: timedelta | None) -> list[StoredSession]:
@@ -65,17 +65,17 @@ def list_recent(user_id: str, ended_after: datetime) -> list[StoredSession]:
 
 def count_active(user_id: str, now: datetime, idle: timedelta | None) -> int:
     """Return on how many devices the user is signed in."""
-    return int(execute(statements.COUNT_ACTIVE, {"of_user": user_id, **_moment(now, idle)}).scalar_one())
+    return int(ask(statements.COUNT_ACTIVE, {"of_user": user_id, **_moment(now, idle)}).fetchone()[0])
 
 
 def has_any(user_id: str) -> bool:
     """Return whether there is any session of this user, ended ones included."""
-    return execute(statements.ANY_OF_USER, {"of_user": user_id}).first() is not None
+    return ask(statements.ANY_OF_USER, {"of_user": user_id}).fetchone() is not None
 
 
 def list_created_at(user_id: str, limit: int) -> list[datetime]:
     """Return when the user's newest sessions were created, newest first."""
-    return list(execute(statements.LIST_CREATED_AT, {"of_user": user_id, "most": limit}).scalars())
+    return [at for (at,) in ask(statements.LIST_CREATED_AT, {"of_user": user_id, "most": limit}).fetchall()]
 
 
 def list_by_token(token: Token) -> list[StoredSession]:
@@ -85,12 +85,13 @@ def list_by_token(token: Token) -> list[StoredSession]:
 
 def get_by_sid(user_id: str, sid: str) -> StoredSession | None:
     """Return the user's newest session with the auth server's session id *sid*."""
-    return _one(execute(statements.GET_BY_SID, {"of_user": user_id, "sid": sid}).first())
+    return _one(ask(statements.GET_BY_SID, {"of_user": user_id, "sid": sid}))
 
 
 def insert_session(**values: object) -> StoredSession:
-    """Add a session; *values* are columns of `UserSession` without its id."""
-    return StoredSession._make(execute(statements.INSERT, values).one())
+    """Add a session; *values* are columns of `UserSession` without its id, null where they are left out."""
+    every = {**dict.fromkeys(statements.INSERTED), **values}
+    return StoredSession._make(ask(statements.INSERT, every).fetchone())
 
 
 def remember_token(
@@ -98,14 +99,13 @@ def remember_token(
 ) -> None:
     """Remember that *token* opened this session, or was seen with it, if it is active; a repeat changes nothing."""
     values = {"token_key": token.key, "until": token.expires_at, "opens": is_opener}
-    statement = statements.REMEMBER_TOKEN[_dialect()]
-    execute(statement, {**values, "of_id": session_id, **_moment(now, idle)})
+    ask(statements.REMEMBER_TOKEN, {**values, "of_id": session_id, **_moment(now, idle)})
 
 
 def mark_ended(session_id: int, end: End, idle: timedelta | None) -> StoredSession | None:
     """End a session that is active at `end.at`; return it as it is now, or None if this call did not end it."""
     values = {"of_id": session_id, **_end_values(end), **_moment(end.at, idle)}
-    ended = _one(execute(statements.MARK_ENDED, values).first())
+    ended = _one(ask(statements.MARK_ENDED, values))
     if ended:
         tell_when_on_record(LifeChange("ended", ended.id, ended.user_id, end.reason, end.by, end.successor_id))
     return ended
@@ -114,15 +114,15 @@ def mark_ended(session_id: int, end: End, idle: timedelta | None) -> StoredSessi
 def mark_ran_out(session: StoredSession, end: tuple[datetime, EndReason]) -> None:
     """Record that a time limit ended *session*, unless it was used since it was read."""
     values = {"of_id": session.id, "seen": session.last_activity, "new_ended_at": end[0], "new_end_reason": end[1]}
-    if execute(statements.MARK_RAN_OUT, values).rowcount:
+    if ask(statements.MARK_RAN_OUT, values).rowcount:
         tell_when_on_record(LifeChange("ended", session.id, session.user_id, end[1], None))
 
 
 def mark_all_ended(user_id: str, end: End, idle: timedelta | None, *, except_id: int | None = None) -> int:
     """End the user's sessions that are active at `end.at`, all but *except_id*; return how many this call ended."""
     values = {"of_user": user_id, "except_id": except_id or 0, **_end_values(end), **_moment(end.at, idle)}
-    ended = execute(statements.MARK_ALL_ENDED, values).scalars().all()
-    for session_id in ended:
+    ended = ask(statements.MARK_ALL_ENDED, values).fetchall()
+    for (session_id,) in ended:
         tell_when_on_record(LifeChange("ended", session_id, user_id, end.reason, end.by))
     return len(ended)
 
@@ -133,18 +133,15 @@ def mark_activity(session_id: int, *, now: datetime, idle: timedelta | None, int
     An interval of zero writes always, but never backwards: clocks of two machines differ.
     """
     values = {"of_id": session_id, "due": now - interval, **_moment(now, idle)}
-    return bool(execute(statements.TOUCH, values).rowcount)
+    return bool(ask(statements.TOUCH, values).rowcount)
 
 
 def schema_revision() -> str | None:
     """Return the migration that the database is at; None where there are no tables of ours."""
     if not inspect(connection()).has_table(VERSION_TABLE):
         return None
-    return execute(statements.SCHEMA_REVISION).scalar()
-
-
-def _dialect() -> str:
-    return connection().dialect.name
+    row = ask(statements.SCHEMA_REVISION, {}).fetchone()
+    return str(row[0]) if row else None
 
 
 def _moment(now: datetime, idle: timedelta | None) -> dict[str, datetime]:
@@ -156,9 +153,10 @@ def _end_values(end: End) -> dict[str, object]:
     return {"new_end_reason": end.reason, "new_ended_by": end.by, "new_successor_id": end.successor_id}
 
 
-def _one(row: Row[Any] | None) -> StoredSession | None:
+def _one(answer: Answer) -> StoredSession | None:
+    row = answer.fetchone()
     return None if row is None else StoredSession._make(row)
 
 
-def _all(statement: Any, values: dict[str, object]) -> list[StoredSession]:
-    return [StoredSession._make(row) for row in execute(statement, values)]
+def _all(statement: Prepared, values: dict[str, object]) -> list[StoredSession]:
+    return [StoredSession._make(row) for row in ask(statement, values).fetchall()]

@@ -18,6 +18,7 @@ from session_service.database import LONG, WRITES
 from session_service.errors import DatabaseUnavailable
 from session_service.extensions import db
 from session_service.places import NoPlace, Places
+from session_service.prepared import Answer, Prepared, Values
 from session_service.records import LifeChange
 
 TABLES_MISSING = {"42P01", "42703"}
@@ -51,31 +52,48 @@ def transaction(*, writes: bool = False, takes_long: bool = False) -> Iterator[N
     """
     places, began_at = cast(Places, current_app.extensions["database_places"]), monotonic()
     try:
-        with metrics.database_transactions.time(), places.one(), _unavailable_where_it_does_not_answer():
+        with places.one():
             changes = yield from _run(began_at, writes=writes, takes_long=takes_long)
     except NoPlace as error:
         metrics.database_refusals.labels("no_connection").inc()
         raise DatabaseUnavailable(retry_after=1) from error
+    finally:
+        metrics.database_transactions.observe(monotonic() - began_at)
     chronicle.tell(changes)
 
 
 def _run(began_at: float, *, writes: bool, takes_long: bool) -> Generator[None, None, list[LifeChange]]:
-    with metrics.connections_in_use.track_inprogress(), db.engine.connect() as connection:
-        metrics.database_wait.observe(monotonic() - began_at)
-        current = _Transaction(connection.execution_options(**{WRITES: writes, LONG: takes_long}))
-        token = _current.set(current)
-        try:
-            yield
-            if writes:
-                connection.commit()
-        finally:
-            _current.reset(token)
-    return current.changes
+    try:
+        with metrics.connections_in_use.track_inprogress(), db.engine.connect() as connection:
+            metrics.database_wait.observe(monotonic() - began_at)
+            connection.execution_options(**{WRITES: writes, LONG: takes_long})
+            if writes or takes_long:
+                connection.begin()
+            current = _Transaction(connection)
+            token = _current.set(current)
+            try:
+                yield
+                if writes:
+                    connection.commit()
+            finally:
+                _current.reset(token)
+            return current.changes
+    except BaseException as error:
+        if not _is_silence(error):
+            raise
+        metrics.database_refusals.labels("unavailable").inc()
+        _log.warning("the database did not answer: %s", _in_short(error))
+        raise DatabaseUnavailable(retry_after=1) from error
 
 
 def execute(statement: Executable, values: Any = None) -> CursorResult[*tuple[Any, ...]]:
     """Run a statement within the transaction that is under way."""
     return connection().execute(statement, values)
+
+
+def ask(statement: Prepared, values: Values) -> Answer:
+    """Run a prepared statement within the transaction that is under way."""
+    return statement.run(connection(), values)
 
 
 def connection() -> Connection:
@@ -86,18 +104,6 @@ def connection() -> Connection:
 def tell_when_on_record(change: LifeChange) -> None:
     """Let *change* be told once the transaction is on record; of one that is undone nothing is told."""
     _current.get().changes.append(change)
-
-
-@contextmanager
-def _unavailable_where_it_does_not_answer() -> Iterator[None]:
-    try:
-        yield
-    except BaseException as error:
-        if not _is_silence(error):
-            raise
-        metrics.database_refusals.labels("unavailable").inc()
-        _log.warning("the database did not answer: %s", _in_short(error))
-        raise DatabaseUnavailable(retry_after=1) from error
 
 
 def _is_silence(error: BaseException) -> bool:

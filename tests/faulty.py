@@ -19,7 +19,7 @@ from session_service.extensions import db
 from session_service.models import SessionToken, UserSession
 from session_service.places import Places
 from session_service.records import End, Token
-from session_service.transaction import connection, execute
+from session_service.transaction import ask, connection, execute
 
 PAUSE = 0.15
 
@@ -28,6 +28,7 @@ def _let_go() -> None:
     """Commit, and with that let go of every lock; go on in a transaction that may write."""
     connection().commit()
     sleep(PAUSE)
+    connection().begin()
 
 
 def _then_let_go(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -76,7 +77,7 @@ def _remember_without_looking(token: Token, session_id: int, **_now: Any) -> Non
 
 def _add_then_lock_owner(user_id: str) -> None:
     """Add the row that is to be locked, and take it for granted that it is there."""
-    execute(statements.ADD_OWNER["postgresql"], {"of_user": user_id})
+    ask(statements.ADD_OWNER, {"of_user": user_id})
     sleep(PAUSE)
     store.lock_owner(user_id)
 

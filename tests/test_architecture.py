@@ -46,9 +46,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tokens": {"clock", "config", "identifiers", "key_source", "keys", "records"},
     "extensions": {"tokens"},
     "models": {"extensions", "records"},
-    "transaction": {"chronicle", "database", "errors", "extensions", "metrics", "places", "records"},
-    "statements": {"models", "records"},
-    "store": {"models", "records", "statements", "transaction"},
+    "transaction": {"chronicle", "database", "errors", "extensions", "metrics", "places", "prepared", "records"},
+    "prepared": {"connection"},
+    "statements": {"models", "prepared", "records"},
+    "store": {"models", "prepared", "records", "statements", "transaction"},
     "purge_store": {"models", "records", "transaction"},
     "privacy_store": {"models", "transaction"},
     # use cases
@@ -209,7 +210,8 @@ def test_only_the_edges_read_the_clock() -> None:
 
 def test_only_the_store_executes_and_only_a_transaction_commits() -> None:
     assert callers_of("commit") == {"transaction"}
-    assert callers_of("execute") - {"database"} == {"privacy_store", "purge_store", "store", "transaction"}
+    assert callers_of("execute") - {"database"} == {"prepared", "privacy_store", "purge_store", "transaction"}
+    assert callers_of("ask") == {"store"}
     assert not [path for path in FILES if "db.session" in path.read_text()]
 
 

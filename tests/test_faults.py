@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from session_service import store
 from session_service.app import create_app
+from session_service.errors import DatabaseUnavailable
 from session_service.extensions import db
 from session_service.transaction import execute, transaction
 from tests.outage import Proxy, calling, suffer
@@ -129,13 +130,18 @@ def test_a_service_that_waits_too_long_or_with_all_its_threads_would_be_noticed(
     assert seen.faults() >= noticed
 
 
+def cut_off(server: OwnPostgres) -> None:
+    """End all connections of *server*."""
+    with psycopg.connect(server.url, autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+
+
 def test_a_write_over_a_connection_that_just_broke_is_refused_as_any_other(server: OwnPostgres) -> None:
     app = create_app(settings(DATABASE_URL=server.url, DATABASE_CONNECTIONS=1))
     client = app.test_client()
     sign_in_with(client)()
 
-    with psycopg.connect(server.url, autocommit=True) as other:
-        other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    cut_off(server)
     headers = {"Authorization": f"Bearer {make_token(74, n='again')}"}
     answers = [client.post("/sessions/create", headers=headers) for _ in range(2)]
     with app.app_context():
@@ -143,6 +149,20 @@ def test_a_write_over_a_connection_that_just_broke_is_refused_as_any_other(serve
 
     assert [answer.status_code for answer in answers] == [503, 201]
     assert answers[0].json["code"] == "database_unavailable"
+
+
+def test_where_one_connection_broke_the_others_are_asked_first(server: OwnPostgres) -> None:
+    with create_app(settings(DATABASE_URL=server.url)).app_context():
+        with db.engine.connect() as one, db.engine.connect() as other:
+            assert one.connection.driver_connection is not other.connection.driver_connection
+        cut_off(server)
+
+        with pytest.raises(DatabaseUnavailable), transaction():
+            store.get(2**40)
+        for _ in range(3):
+            with transaction():
+                assert store.get(2**40) is None
+        db.engine.dispose()
 
 
 def test_a_count_may_take_longer_than_a_request(server: OwnPostgres) -> None:

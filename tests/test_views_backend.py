@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import psycopg
 import pytest
 import time_machine
 from flask import Flask
@@ -533,16 +534,24 @@ def test_the_form_is_read_strictly(for_services: Flask, sent: dict[str, Any], st
 def statements(app: Flask) -> Iterator[list[str]]:
     """Collect the SQL statements that *app* sends."""
     seen: list[str] = []
+    run = psycopg.Cursor.execute
+
+    def execute(cursor: Any, statement: str, *args: Any, **kwargs: Any) -> Any:
+        seen.append(statement)
+        return run(cursor, statement, *args, **kwargs)
 
     def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
         seen.append(statement)
 
     with app.app_context():
         engine = db.engine
-    event.listen(engine, "before_cursor_execute", note)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        if engine.dialect.name == "postgresql":  # its driver is also asked without SQLAlchemy
+            patch.setattr(psycopg.Cursor, "execute", execute)
+        else:
+            event.listen(engine, "before_cursor_execute", note)
         yield seen
-    finally:
+    if engine.dialect.name != "postgresql":
         event.remove(engine, "before_cursor_execute", note)
 
 

@@ -47,9 +47,10 @@ def _finish(response: Response) -> Response:
 
 def _tell(response: Response) -> None:
     """Write the request's line, and count it; neither holds its path, its query, or what came with it."""
-    seconds = monotonic() - g.began_at
-    route = request.url_rule.rule if request.url_rule else "none"
-    method = request.method if request.method in METHODS else "other"
+    seconds, rule = monotonic() - g.began_at, request.url_rule
+    route = rule.rule if rule else "none"
+    method = request.method
+    method = method if method in METHODS else "other"
     code = g.get("error_code")
     metrics.requests.labels(route, method, str(response.status_code)).observe(seconds)
     if request.endpoint == VALIDATE and method != "OPTIONS":
