@@ -60,14 +60,6 @@ def settle(
     return session
 
 
-def sessions_of(token: Token) -> list[StoredSession]:
-    """Return the sessions that *token* stands for, newest first: by its `sid` alone, or else by the token itself."""
-    if token.sid is None:
-        return store.list_by_token(token)
-    found = store.get_by_sid(token.user_id, token.sid)
-    return [found] if found else []
-
-
 def refuse_ended(session: StoredSession, settings: Settings, now: datetime) -> None:
     """Let an active session pass; to be called within a transaction.
 
@@ -94,7 +86,7 @@ def _find_allowed(
 
 def _find(token: Token, client: Client, settings: Settings, now: datetime) -> tuple[StoredSession | None, bool]:
     """Return the session that *token* belongs to, and whether only its device says so; within a transaction."""
-    sessions = sessions_of(token)
+    sessions = store.list_by_token(token)
     if len(sessions) == 1 or token.sid is not None:
         return next(iter(sessions), None), False  # nothing to weigh, so the device need not be looked at
     seen, idle = _sighting(client, settings), settings.idle

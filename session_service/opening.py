@@ -3,7 +3,7 @@
 Whoever has to give way ends in the same transaction, under the lock of the user whose sessions they are.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -26,6 +26,7 @@ from session_service.records import (
     OpeningReason,
     Principal,
     StoredSession,
+    Survey,
     Token,
 )
 from session_service.sign_in import describe_sign_in
@@ -57,9 +58,9 @@ class SessionOpening:
             SessionLimitReached: the policy is `reject` and the limit is reached; nothing was ended.
         """
         with _counted(), transaction(writes=True):
-            store.lock_or_add_owner(token.user_id)
-            self._refuse_thrown_out(token, now)
-            created, evicted = self._open(claimed, by, token, client, now)
+            survey = self._survey(token)
+            self._refuse_thrown_out(survey, now)
+            created, evicted = self._open(survey, claimed, by, client, now)
         view = present(created, self.settings, by=by, now=now, current_id=created.id)
         return {**view, "evicted": [present(one, self.settings, by=by, now=now) for one in evicted]}
 
@@ -74,7 +75,7 @@ class SessionOpening:
             with _counted(), transaction(writes=True):
                 store.lock_or_add_owner(token.user_id)
                 session = current.settle(token, client, self.settings, now)
-                return session or self._open(None, by, token, client, now)[0]
+                return session or self._open(self._survey(token), None, by, client, now)[0]
         except SessionLimitReached as error:
             raise LimitRefusesAdoption from error
         except SignInRateExceeded as error:
@@ -94,16 +95,26 @@ class SessionOpening:
             raise SessionLimitReached
         return self._end(evicted, end)
 
+    def _survey(self, token: Token) -> Survey:
+        """Lock the owner, and return how things are."""
+        return store.lock_and_survey(token, max(self.settings.MAX_SIGN_INS_PER_MINUTE, 1))
+
     def _open(
-        self, claimed: Mapping[str, str | None] | None, by: Principal, token: Token, client: Client, now: datetime
+        self,
+        survey: Survey,
+        claimed: Mapping[str, str | None] | None,
+        by: Principal,
+        client: Client,
+        now: datetime,
     ) -> tuple[StoredSession, list[StoredSession]]:
         """Open a session, with the owner locked; return it and those that gave way to it.
 
         Nothing is *claimed* where nobody signs in, and a token is just seen for the first time.
         """
+        token = survey.token
         newcomer, columns = describe_sign_in(claimed or {}, client, self.settings)
-        created_at = self._refuse_flood(token.user_id, now)
-        active = self._active_for_good(token.user_id, now)
+        created_at = self._refuse_flood(survey.created_at, now)
+        active = self._active_for_good(token.user_id, survey.still_open, now)
         created = store.insert_session(
             user_id=token.user_id,
             sid=token.sid,
@@ -121,29 +132,26 @@ class SessionOpening:
         store.remember_token(token, created.id, now=now, idle=self.settings.idle, is_opener=True)
         return created, evicted
 
-    def _refuse_thrown_out(self, token: Token, now: datetime) -> None:
-        sessions = current.sessions_of(token)
-        if not policy.may_sign_in_again(sessions, now, self.settings.idle):
-            current.refuse_ended(sessions[0], self.settings, now)
+    def _refuse_thrown_out(self, survey: Survey, now: datetime) -> None:
+        if not policy.may_sign_in_again(survey.of_token, now, self.settings.idle):
+            current.refuse_ended(survey.of_token[0], self.settings, now)
 
-    def _refuse_flood(self, user_id: str, now: datetime) -> datetime:
+    def _refuse_flood(self, recent: Sequence[datetime], now: datetime) -> datetime:
         """Refuse a sign-in too many; return when the new session begins."""
         limit = self.settings.MAX_SIGN_INS_PER_MINUTE
-        recent = store.list_created_at(user_id, max(limit, 1))
         begins_at = policy.begins_at(now, recent[0] if recent else None)
         wait = policy.sign_in_wait(recent, limit, begins_at)
         if wait:
             raise SignInRateExceeded(retry_after=wait)
         return begins_at
 
-    def _active_for_good(self, user_id: str, now: datetime) -> list[StoredSession]:
+    def _active_for_good(self, user_id: str, still_open: list[StoredSession], now: datetime) -> list[StoredSession]:
         """Return the user's active sessions, and put on record the ends of those that ran out.
 
         Those do not count any more, so nothing may bring them back: not even a touch that is older than *now* and
         still waits somewhere.
         """
         idle = self.settings.idle
-        still_open = store.list_open(user_id)
         ends = [(session, end) for session in still_open if (end := policy.ran_out(session, now, idle))]
         for session, end in ends:
             store.mark_ran_out(session, end)

@@ -129,6 +129,18 @@ class StoredSession(NamedTuple):
     successor_id: int | None
 
 
+class Survey(NamedTuple):
+    """What a sign-in goes by, as it is once the user's lock is held."""
+
+    token: Token
+    of_token: list[StoredSession]
+    """The sessions that the token stands for already, newest first."""
+    created_at: list[datetime]
+    """When the user's newest sessions began, newest first."""
+    still_open: list[StoredSession]
+    """The sessions whose end is not on record, whether or not they ran out; the oldest first."""
+
+
 class OpenSession(NamedTuple):
     """What the purge needs of a session whose end is not on record."""
 

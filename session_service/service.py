@@ -166,7 +166,7 @@ class SessionService(SessionOpening):
         if token is None:
             return {"active": False}
         with transaction():
-            session = recognition.choose(current.sessions_of(token), None, now, self.settings.idle)
+            session = recognition.choose(store.list_by_token(token), None, now, self.settings.idle)
         is_known = session is not None or self.settings.UNKNOWN_SESSION_POLICY != "reject"
         if not is_known or (session and not policy.is_active(session, now, self.settings.idle)):
             return {"active": False}

@@ -3,15 +3,17 @@
 ``get_*`` gives a row or None, ``list_*`` a list in a stated order, ``mark_*`` what it changed.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import inspect
 
 from session_service import statements
 from session_service.models import VERSION_TABLE
-from session_service.prepared import Answer, Prepared
-from session_service.records import End, EndReason, LifeChange, StoredSession, Token
-from session_service.transaction import ask, connection, tell_when_on_record
+from session_service.prepared import Answer, Prepared, Values
+from session_service.records import End, EndReason, LifeChange, StoredSession, Survey, Token
+from session_service.transaction import ask, ask_all, connection, tell_when_on_record
 
 _BEGINNING = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
 
@@ -48,11 +50,6 @@ def list_active(user_id: str, now: datetime, idle: timedelta | None) -> list[Sto
     return _all(statements.LIST_ACTIVE, {"of_user": user_id, **_moment(now, idle)})
 
 
-def list_open(user_id: str) -> list[StoredSession]:
-    """Return the user's sessions whose end is not on record, whether or not they ran out; the oldest first."""
-    return _all(statements.LIST_OPEN, {"of_user": user_id})
-
-
 def list_ended(user_id: str, now: datetime, idle: timedelta | None) -> list[StoredSession]:
     """Return the user's newest sessions that ended or ran out, newest first."""
     return _all(statements.LIST_ENDED, {"of_user": user_id, **_moment(now, idle)})
@@ -73,19 +70,32 @@ def has_any(user_id: str) -> bool:
     return ask(statements.ANY_OF_USER, {"of_user": user_id}).fetchone() is not None
 
 
-def list_created_at(user_id: str, limit: int) -> list[datetime]:
-    """Return when the user's newest sessions were created, newest first."""
-    return [at for (at,) in ask(statements.LIST_CREATED_AT, {"of_user": user_id, "most": limit}).fetchall()]
-
-
 def list_by_token(token: Token) -> list[StoredSession]:
-    """Return the sessions that this very token opened, or else was recognised by; newest first, mostly one."""
-    return _all(statements.LIST_BY_TOKEN, {"token_key": token.key, "of_user": token.user_id})
+    """Return the sessions that *token* stands for, newest first, mostly one.
+
+    By its `sid`, where it has one, the newest alone; else those that this very token opened, or was recognised by.
+    """
+    return _all(*_by_token(token))
 
 
-def get_by_sid(user_id: str, sid: str) -> StoredSession | None:
-    """Return the user's newest session with the auth server's session id *sid*."""
-    return _one(ask(statements.GET_BY_SID, {"of_user": user_id, "sid": sid}))
+def lock_and_survey(token: Token, most: int) -> Survey:
+    """Do what `lock_or_add_owner` does, and return what a sign-in with *token* goes by, of the time after that.
+
+    Args:
+        most: how many `created_at` are wanted.
+    """
+    of_user = {"of_user": token.user_id}
+    questions = (
+        _by_token(token),
+        (statements.LIST_CREATED_AT, {**of_user, "most": most}),
+        (statements.LIST_OPEN, of_user),
+    )
+    locked, *answers = ask_all((statements.LOCK_OWNER, of_user), *questions)
+    if locked.fetchone() is None:
+        lock_or_add_owner(token.user_id)
+        answers = ask_all(*questions)
+    of_token, created_at, still_open = (answer.fetchall() for answer in answers)
+    return Survey(token, _sessions(of_token), [at for (at,) in created_at], _sessions(still_open))
 
 
 def insert_session(**values: object) -> StoredSession:
@@ -158,5 +168,15 @@ def _one(answer: Answer) -> StoredSession | None:
     return None if row is None else StoredSession._make(row)
 
 
-def _all(statement: Prepared, values: dict[str, object]) -> list[StoredSession]:
-    return [StoredSession._make(row) for row in ask(statement, values).fetchall()]
+def _all(statement: Prepared, values: Values) -> list[StoredSession]:
+    return _sessions(ask(statement, values).fetchall())
+
+
+def _sessions(rows: Iterable[Any]) -> list[StoredSession]:
+    return [StoredSession._make(row) for row in rows]
+
+
+def _by_token(token: Token) -> tuple[Prepared, Values]:
+    if token.sid is None:
+        return statements.LIST_BY_TOKEN, {"token_key": token.key, "of_user": token.user_id}
+    return statements.GET_BY_SID, {"of_user": token.user_id, "sid": token.sid}

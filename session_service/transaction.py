@@ -18,7 +18,7 @@ from session_service.database import LONG, WRITES
 from session_service.errors import DatabaseUnavailable
 from session_service.extensions import db
 from session_service.places import NoPlace, Places
-from session_service.prepared import Answer, Prepared, Values
+from session_service.prepared import Answer, Prepared, Values, run_all
 from session_service.records import LifeChange
 
 TABLES_MISSING = {"42P01", "42703"}
@@ -94,6 +94,11 @@ def execute(statement: Executable, values: Any = None) -> CursorResult[*tuple[An
 def ask(statement: Prepared, values: Values) -> Answer:
     """Run a prepared statement within the transaction that is under way."""
     return statement.run(connection(), values)
+
+
+def ask_all(*questions: tuple[Prepared, Values]) -> list[Answer]:
+    """Run several prepared statements, in this order, none of which needs the answer to another."""
+    return run_all(connection(), questions)
 
 
 def connection() -> Connection:

@@ -15,10 +15,11 @@ from sqlalchemy import insert, text, update
 import session_service.app
 import session_service.worker
 from session_service import deadline, statements, store
+from session_service.clock import utcnow
 from session_service.extensions import db
 from session_service.models import SessionToken, UserSession
 from session_service.places import Places
-from session_service.records import End, Token
+from session_service.records import End, Survey, Token
 from session_service.transaction import ask, connection, execute
 
 PAUSE = 0.15
@@ -75,11 +76,12 @@ def _remember_without_looking(token: Token, session_id: int, **_now: Any) -> Non
     execute(insert(SessionToken), values)
 
 
-def _add_then_lock_owner(user_id: str) -> None:
+def _survey_of_who_may_be_gone(token: Token, most: int) -> Survey:
     """Add the row that is to be locked, and take it for granted that it is there."""
-    ask(statements.ADD_OWNER, {"of_user": user_id})
+    ask(statements.ADD_OWNER, {"of_user": token.user_id})
     sleep(PAUSE)
-    store.lock_owner(user_id)
+    store.lock_owner(token.user_id)
+    return Survey(token, store.list_by_token(token), [], store.list_active(token.user_id, utcnow(), None))
 
 
 def _write(session_id: int, values: dict[str, Any]) -> None:
@@ -90,8 +92,7 @@ _mark_ended, _mark_all_ended, _list_by_token = store.mark_ended, store.mark_all_
 _memory: dict[bytes, Any] = {}
 
 FAULTS: dict[str, dict[str, Callable[..., Any]]] = {
-    "limit outside the lock": {"list_open": _then_let_go(store.list_open)},
-    "flood outside the lock": {"list_created_at": _then_let_go(store.list_created_at)},
+    "surveys outside the lock": {"lock_and_survey": _then_let_go(store.lock_and_survey)},
     "touch writes the row back": {"mark_activity": _write_whole_row_back},
     "ends without looking": {"mark_ended": _end_without_looking, "mark_all_ended": _end_all_that_were_seen},
     "remembers sessions": {"list_by_token": _list_by_token_from_memory},
@@ -100,7 +101,7 @@ FAULTS: dict[str, dict[str, Callable[..., Any]]] = {
         "list_recent": _then_let_go(store.list_recent),
     },
     "adopts outside the lock": {"list_recent": _then_let_go(store.list_recent)},
-    "locks an owner who may be gone": {"lock_or_add_owner": _add_then_lock_owner},
+    "locks an owner who may be gone": {"lock_and_survey": _survey_of_who_may_be_gone},
     "creates in two transactions": {"insert_session": _then_let_go(store.insert_session)},
 }
 

@@ -338,7 +338,7 @@ def test_one_device_that_signs_in_32_times_at_once_is_one_session(urls: list[str
 
 
 def test_a_limit_that_is_counted_outside_the_lock_would_be_noticed(database_url: str) -> None:
-    with faulty(database_url, "limit outside the lock") as urls:
+    with faulty(database_url, "surveys outside the lock") as urls:
         evicting = creates_at_once(urls, database_url, 64)
         replacing = creates_at_once(urls, database_url, 32, same_device=True, user_id=USER + 1)
         leaving = creates_and_logouts_at_once(urls, database_url, rounds=2, user_id=USER + 2)
@@ -380,7 +380,7 @@ def test_of_32_sign_ins_at_once_a_minutes_worth_is_let_in(database_url: str) -> 
 
 def test_a_flood_that_is_looked_for_outside_the_lock_would_be_noticed(database_url: str) -> None:
     limit = str(SIGN_INS_PER_MINUTE)
-    with faulty(database_url, "flood outside the lock", MAX_SIGN_INS_PER_MINUTE=limit) as urls:
+    with faulty(database_url, "surveys outside the lock", MAX_SIGN_INS_PER_MINUTE=limit) as urls:
         _, faults = flood(urls, database_url)
 
     assert said(faults) >= {"flooded"}
