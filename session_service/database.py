@@ -179,12 +179,12 @@ def _prepare_sqlite_connection(connection: DBAPIConnection, _record: object) -> 
 
 
 def _begin_on_postgresql(connection: Connection) -> None:
-    options, driver = connection.get_execution_options(), driver_of(connection)
+    options = connection.get_execution_options()
     takes_long = options.get(LONG, False)
     if options.get(WRITES, True) or takes_long:
-        driver.autocommit = False  # it says BEGIN together with the first statement
+        driver_of(connection).autocommit = False  # it says BEGIN together with the first statement
     if takes_long:
-        driver.execute("SET LOCAL statement_timeout = 0")
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
 
 
 def _begin_on_sqlite(connection: Connection) -> None:
