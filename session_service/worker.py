@@ -66,11 +66,12 @@ class Worker(ThreadWorker):
         Otherwise the kernel would go on to take connections there, and drop them with what was sent when it ends.
         """
         super().set_accept_enabled(enabled)
-        if not self.alive:
+        if not enabled and not self.alive:
             for listener in self.sockets:
                 for _ in range(MOST_WAITING):
                     self.accept(listener)
                 listener.close()
+            self.sockets = []  # once: a worker that had too many connections when it was stopped comes here twice
 
     def handle_error(self, _req: object, client: Any, _addr: object, exc: Exception) -> None:
         """Answer a request that was no HTTP, or that the application did not survive, and close the connection."""

@@ -155,6 +155,31 @@ def test_recycled_workers_lose_no_request(database_url: str, tmp_path: Path) -> 
     assert {call.status for call in seen.calls} == {200}
 
 
+STOPPED_ONCE = """
+import os, signal
+from pathlib import Path
+from wsgi import app
+
+if not (stopped := Path(__file__).with_suffix(".stopped")).exists():
+    stopped.touch()
+    os.kill(os.getpid(), signal.SIGTERM)
+"""
+"""An application whose first process is told to stop when it is about to serve."""
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_worker_that_is_stopped_while_it_starts_ends_as_any_other(
+    database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "stopped_once.py").write_text(STOPPED_ONCE, encoding="utf-8")
+    with gunicorn(database_url, app="stopped_once:app", PYTHONPATH=f"{tmp_path}:{PROJECT}", WEB_CONCURRENCY="1") as url:
+        ask(url, 3)
+    said = capsys.readouterr().out
+
+    assert said.count("Booting worker with pid") == said.count("Worker exiting") == 2
+    assert "Exception" not in said
+
+
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_stop_is_announced_before_anything_changes(database_url: str, tmp_path: Path) -> None:
     with watched(database_url, tmp_path, DRAIN_SECONDS="3") as server, calling(server.url, callers=4) as seen:
