@@ -36,6 +36,13 @@ class BoundedConnection(psycopg.Connection[Any]):
         if self.pgconn.transaction_status != TransactionStatus.IDLE:
             super().rollback()
 
+    def _rollback_gen(self) -> Generator[Any, Any, None]:
+        # psycopg forgets whatever it has prepared; but where no statement failed, a sign-in was just refused.
+        if self.pgconn.transaction_status == TransactionStatus.INTRANS:
+            yield from self._exec_command(b"ROLLBACK")
+        else:
+            yield from super()._rollback_gen()
+
     @classmethod
     def _connect_gen(cls, conninfo: str = "") -> Generator[Any, Any, "BoundedConnection"]:
         # psycopg waits for a connection 2 seconds at least, and for each address of a name.

@@ -88,7 +88,7 @@ def engine_options(url: str, connections: int) -> dict[str, Any]:
         "options": f"{given.query.get('options', '')} {ours}".strip(),
         **({} if "tcp_user_timeout" in given.query else {"tcp_user_timeout": wait}),
     }
-    # The driver begins nothing by itself: `_begin_on_postgresql` does, where it is wanted.
+    # Each statement stands alone, unless `_begin_on_postgresql` was asked for more.
     return {**pool, "connect_args": connect_args, "isolation_level": "AUTOCOMMIT"}
 
 
@@ -182,7 +182,7 @@ def _begin_on_postgresql(connection: Connection) -> None:
     options = connection.get_execution_options()
     takes_long = options.get(LONG, False)
     if options.get(WRITES, True) or takes_long:
-        driver_of(connection).autocommit = False  # it says BEGIN together with the first statement
+        driver_of(connection).autocommit = False  # it says BEGIN before the first statement
     if takes_long:
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
 

@@ -10,7 +10,14 @@ from typing import Any, cast
 
 from flask import current_app
 from sqlalchemy import Connection, CursorResult, Executable
-from sqlalchemy.exc import DatabaseError, InterfaceError, InternalError, OperationalError, ProgrammingError
+from sqlalchemy.exc import (
+    DatabaseError,
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from session_service import chronicle, metrics
@@ -21,8 +28,9 @@ from session_service.places import NoPlace, Places
 from session_service.prepared import Answer, Prepared, Values, run_all
 from session_service.records import LifeChange
 
-TABLES_MISSING = {"42P01", "42703"}
-"""PostgreSQL's undefined_table and undefined_column: the migrations have not run. SQLite's is an OperationalError."""
+OTHER_TABLES = {"42P01", "42703", "0A000", "26000"}
+"""PostgreSQL's undefined_table and undefined_column: the migrations have not run (SQLite's is an OperationalError); and
+what it says where a table was changed after a statement was prepared: `prepared` gives the connection up."""
 
 _log = logging.getLogger(__name__)
 
@@ -66,8 +74,8 @@ def _run(began_at: float, *, writes: bool, takes_long: bool) -> Generator[None, 
     try:
         with metrics.connections_in_use.track_inprogress(), db.engine.connect() as connection:
             metrics.database_wait.observe(monotonic() - began_at)
-            connection.execution_options(**{WRITES: writes, LONG: takes_long})
             if writes or takes_long:
+                connection.execution_options(**{WRITES: writes, LONG: takes_long})
                 connection.begin()
             current = _Transaction(connection)
             token = _current.set(current)
@@ -113,8 +121,8 @@ def tell_when_on_record(change: LifeChange) -> None:
 
 def _is_silence(error: BaseException) -> bool:
     """Return whether *error* says nothing of what was asked, but only that it was not answered."""
-    if isinstance(error, ProgrammingError):
-        return getattr(error.orig, "sqlstate", None) in TABLES_MISSING
+    if isinstance(error, (ProgrammingError, NotSupportedError)):
+        return getattr(error.orig, "sqlstate", None) in OTHER_TABLES
     # A plain DatabaseError is what SQLite says of a file that is damaged, or none of its own.
     kinds = (OperationalError, InterfaceError, InternalError, PoolTimeoutError)
     return isinstance(error, kinds) or type(error) is DatabaseError

@@ -22,7 +22,7 @@ from session_service.extensions import db
 from session_service.transaction import execute, transaction
 from tests.outage import Proxy, calling, suffer
 from tests.servers import gunicorn
-from tests.support import make_token, settings, sign_in_with
+from tests.support import IPHONE, make_token, settings, sign_in_with
 from tests.test_concurrency import faulty
 from tests.test_kill import OwnPostgres, children, own_postgres
 
@@ -149,6 +149,48 @@ def test_a_write_over_a_connection_that_just_broke_is_refused_as_any_other(serve
 
     assert [answer.status_code for answer in answers] == [503, 201]
     assert answers[0].json["code"] == "database_unavailable"
+
+
+def test_a_column_that_becomes_wider_costs_each_connection_one_request(server: OwnPostgres) -> None:
+    app = create_app(settings(DATABASE_URL=server.url, DATABASE_CONNECTIONS=1))
+    client = app.test_client()
+    device = sign_in_with(client)()
+    headers = {"Authorization": f"Bearer {make_token(74, n='later')}"}
+    with psycopg.connect(server.url, autocommit=True) as other:
+        checks, sign_ins = [device.get("/sessions/validate")], []
+        for width in (256, 257):
+            other.execute(f"ALTER TABLE sessions ALTER device_name TYPE varchar({width})")
+            checks += [device.get("/sessions/validate") for _ in range(2)]
+        other.execute("ALTER TABLE sessions ALTER device_name TYPE varchar(258)")
+        sign_ins += [client.post("/sessions/create", headers=headers) for _ in range(2)]
+        other.execute("ALTER TABLE sessions ALTER device_name TYPE varchar(255)")
+    with app.app_context():
+        db.engine.dispose()
+
+    assert [answer.status_code for answer in checks] == [200, 503, 200, 503, 200]
+    assert [answer.status_code for answer in sign_ins] == [503, 201]
+    assert checks[1].json["code"] == "database_unavailable"
+
+
+def test_a_refused_sign_in_leaves_what_was_prepared(server: OwnPostgres) -> None:
+    rules = {"MAX_SESSIONS_PER_USER": 1, "SESSION_LIMIT_POLICY": "reject"}
+    app = create_app(settings(DATABASE_URL=server.url, DATABASE_CONNECTIONS=1, **rules))
+    sign_in_with(app.test_client())(7_041)
+    with app.app_context():
+        before = prepared()
+        headers = {"Authorization": f"Bearer {make_token(7_041, n='other')}", "User-Agent": IPHONE}
+        assert app.test_client().post("/sessions/create", headers=headers).status_code == 409
+        after = prepared()
+        db.engine.dispose()
+
+    assert before
+    assert after >= before
+
+
+def prepared() -> set[str]:
+    """Return the names of what is prepared on the process' one connection."""
+    with db.engine.connect() as connection:
+        return set(connection.execute(text("SELECT name FROM pg_prepared_statements")).scalars())
 
 
 def test_where_one_connection_broke_the_others_are_asked_first(server: OwnPostgres) -> None:
