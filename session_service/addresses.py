@@ -36,16 +36,17 @@ def parse_address(text: str | None) -> IPv4Address | IPv6Address | None:
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
-def observed_address(peer: str | None, forwarded_for: list[str], hops: int) -> str | None:
+def observed_address(peer: str | None, forwarded_for: str | None, hops: int) -> str | None:
     """Return the address that the outermost trusted proxy saw, or the socket's peer.
 
     Args:
         peer: the socket's other end; None or no address for a Unix socket.
-        forwarded_for: the values of all `X-Forwarded-For` headers, in order.
+        forwarded_for: the values of all `X-Forwarded-For` headers, in order, with commas between (RFC 9110
+            section 5.3); None where there is none.
         hops: how many proxies are ours. Each appends the address it saw, so the entry that counts
             is the one *hops* from the right; everything left of it is the client's own invention.
     """
-    entries = ",".join(forwarded_for).split(",")
+    entries = (forwarded_for or "").split(",")
     believed = _parse_entry(entries[-hops]) if 0 < hops <= len(entries) else None
     address = believed or parse_address(peer)
     return str(address) if address else None

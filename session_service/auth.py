@@ -208,7 +208,7 @@ def _digest(name: str, secret: str) -> bytes:
 
 
 def _client() -> Client:
-    forwarded, hops = request.headers.getlist("X-Forwarded-For"), _settings().TRUSTED_PROXY_HOPS
+    forwarded, hops = request.headers.get("X-Forwarded-For"), _settings().TRUSTED_PROXY_HOPS
     if forwarded and hops == 0:
         _warn_of_untrusted_proxy()
     # The header is Latin-1 text without line breaks by now, but a database cannot hold a NUL.

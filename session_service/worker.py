@@ -35,6 +35,9 @@ _OURS = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName)
 class Worker(ThreadWorker):
     """gunicorn's `gthread`, but for new connections, health checks, and requests that cannot be read."""
 
+    sockets: list[Any]
+    """Where it listens; gunicorn's wrappers around sockets."""
+
     def accept(self, listener: socket) -> None:
         """Take a new connection, and wait for its first byte beside all others: a thread would wait 5 seconds."""
         try:
