@@ -5,6 +5,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from threading import Timer
 from typing import Any, NoReturn
@@ -26,6 +27,7 @@ from prometheus_client import multiprocess  # noqa: E402
 import session_service.app  # noqa: E402, F401
 from session_service import draining, metrics  # noqa: E402
 from session_service.config import ConfigError, Settings  # noqa: E402
+from session_service.cores import choose_core  # noqa: E402
 from session_service.key_source import MAX_WAITING  # noqa: E402
 from session_service.outgoing import MAX_AT_ONCE  # noqa: E402
 
@@ -88,6 +90,20 @@ def when_ready(server: Any) -> None:
 
     if drain_seconds > 0:
         signal.signal(signal.SIGTERM, drain)
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Choose the processor core that a worker keeps to; macOS has no such thing."""
+    taken = [other.core for other in server.WORKERS.values()]
+    may = hasattr(os, "sched_setaffinity")
+    worker.core = choose_core(os.sched_getaffinity(0), taken, server.num_workers) if may else None
+
+
+def post_fork(_server: object, worker: Any) -> None:
+    """Keep to it, with all threads that are begun from now on."""
+    if worker.core is not None:
+        with suppress(OSError):  # it may have been taken away, or nobody may choose here: it runs all the same
+            os.sched_setaffinity(0, {worker.core})
 
 
 def post_worker_init(_worker: object) -> None:

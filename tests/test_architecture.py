@@ -40,6 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "places": {"deadline", "errors"},
     "connection": {"deadline"},
     "draining": set(),
+    "cores": set(),
     "database": {"connection", "deadline"},
     "outgoing": {"errors", "metrics", "places"},
     "key_source": {"config", "errors", "keys", "metrics", "outgoing"},

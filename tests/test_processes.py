@@ -8,12 +8,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
 import urllib3
 
+from session_service.cores import choose_core
 from tests.outage import Call, calling
 from tests.servers import PROJECT, free_port, gunicorn, nginx
 from tests.support import CHROME, SECRET, make_token
@@ -142,6 +144,61 @@ def test_a_connection_that_is_shared_over_a_fork_would_be_noticed(database_url: 
     ) as url:
         server = Watched(url, int(pid_file.read_text()))
         assert len(shared(server)) > 1
+
+
+@pytest.mark.parametrize(
+    ("taken", "processes", "core"),
+    [
+        ([], 2, 4),
+        ([4], 2, 6),
+        ([6], 2, 4),
+        ([4, 6], 2, 4),
+        ([4, 6, 4], 3, 6),
+        ([None, 6], 2, 4),
+        ([], 1, None),
+        ([4], 1, None),
+    ],
+)
+def test_a_core_is_chosen_that_the_fewest_keep_to(taken: list[int | None], processes: int, core: int | None) -> None:
+    assert choose_core({6, 4}, taken, processes) == core
+
+
+@contextmanager
+def on_cores(cores: set[int]) -> Iterator[None]:
+    """Let this thread, and the processes that it starts, run on these alone."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_as_many_workers_as_cores_keep_to_one_each(database_url: str, tmp_path: Path) -> None:
+    two = set(sorted(os.sched_getaffinity(0))[:2])  # or the one that there is
+    with on_cores(two):
+        with watched(database_url, tmp_path) as server:
+            for _ in range(3):
+                assert {*map(cores_of, server.workers)} == {(core,) for core in two}
+                killed = min(server.workers, key=cores_of)  # twice the same core's: its number alone would not tell
+                os.kill(killed, signal.SIGKILL)
+                wait_until(partial(has_replaced, server, killed), "there is a new worker")
+        with watched(database_url, tmp_path, WEB_CONCURRENCY="1") as server:
+            assert {*map(cores_of, server.workers)} == {tuple(sorted(two))}
+
+
+def cores_of(pid: int) -> tuple[int, ...]:
+    """Return where each thread of a process may run."""
+    threads = {tuple(sorted(os.sched_getaffinity(int(thread.name)))) for thread in Path(f"/proc/{pid}/task").iterdir()}
+    assert len(threads) == 1
+    return threads.pop()
+
+
+def has_replaced(server: Watched, killed: int) -> bool:
+    """Return whether another worker is there, and keeps to a core."""
+    workers = server.workers
+    return killed not in workers and len(workers) == 2 and all(len(cores_of(worker)) == 1 for worker in workers)
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
