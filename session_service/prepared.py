@@ -18,8 +18,9 @@ from session_service.connection import BoundedConnection, driver_of
 
 Values = Mapping[str, Any]
 
-_STALE = (psycopg.errors.FeatureNotSupported, psycopg.errors.InvalidSqlStatementName)
-"""What is said of a statement that was prepared before a column's type was changed, or is not prepared any more."""
+STALE = {"0A000", "26000"}
+"""PostgreSQL's feature_not_supported and invalid_sql_statement_name: what it says of a statement that was prepared
+before a column's type was changed, or is not prepared any more. Its connection is given up."""
 
 _POSTGRESQL = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
@@ -106,6 +107,6 @@ def _driver(connection: Connection) -> Iterator[BoundedConnection]:
     try:
         yield driver
     except psycopg.Error as error:
-        if driver.closed or isinstance(error, _STALE):
+        if driver.closed or error.sqlstate in STALE:
             connection.invalidate(error)
         raise DBAPIError.instance(None, None, error, psycopg.Error, hide_parameters=True) from error

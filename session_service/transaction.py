@@ -25,12 +25,11 @@ from session_service.database import LONG, WRITES
 from session_service.errors import DatabaseUnavailable
 from session_service.extensions import db
 from session_service.places import NoPlace, Places
-from session_service.prepared import Answer, Prepared, Values, run_all
+from session_service.prepared import STALE, Answer, Prepared, Values, run_all
 from session_service.records import LifeChange
 
-OTHER_TABLES = {"42P01", "42703", "0A000", "26000"}
-"""PostgreSQL's undefined_table and undefined_column: the migrations have not run (SQLite's is an OperationalError); and
-what it says where a table was changed after a statement was prepared: `prepared` gives the connection up."""
+TABLES_MISSING = {"42P01", "42703"}
+"""PostgreSQL's undefined_table and undefined_column: the migrations have not run. SQLite's is an OperationalError."""
 
 _log = logging.getLogger(__name__)
 
@@ -122,7 +121,7 @@ def tell_when_on_record(change: LifeChange) -> None:
 def _is_silence(error: BaseException) -> bool:
     """Return whether *error* says nothing of what was asked, but only that it was not answered."""
     if isinstance(error, (ProgrammingError, NotSupportedError)):
-        return getattr(error.orig, "sqlstate", None) in OTHER_TABLES
+        return getattr(error.orig, "sqlstate", None) in TABLES_MISSING | STALE
     # A plain DatabaseError is what SQLite says of a file that is damaged, or none of its own.
     kinds = (OperationalError, InterfaceError, InternalError, PoolTimeoutError)
     return isinstance(error, kinds) or type(error) is DatabaseError

@@ -157,12 +157,12 @@ def test_a_column_that_becomes_wider_costs_each_connection_one_request(server: O
     device = sign_in_with(client)()
     headers = {"Authorization": f"Bearer {make_token(74, n='later')}"}
     with psycopg.connect(server.url, autocommit=True) as other:
-        checks, sign_ins = [device.get("/sessions/validate")], []
+        checks = [device.get("/sessions/validate")]
         for width in (256, 257):
             other.execute(f"ALTER TABLE sessions ALTER device_name TYPE varchar({width})")
             checks += [device.get("/sessions/validate") for _ in range(2)]
         other.execute("ALTER TABLE sessions ALTER device_name TYPE varchar(258)")
-        sign_ins += [client.post("/sessions/create", headers=headers) for _ in range(2)]
+        sign_ins = [client.post("/sessions/create", headers=headers) for _ in range(2)]
         other.execute("ALTER TABLE sessions ALTER device_name TYPE varchar(255)")
     with app.app_context():
         db.engine.dispose()
