@@ -25,20 +25,20 @@ from prometheus_client import multiprocess  # noqa: E402
 
 # Loaded before the workers are forked, who share it then: the rules for user agents alone take a quarter of a second.
 import session_service.app  # noqa: E402, F401
-from session_service import draining, metrics  # noqa: E402
+from session_service import metrics  # noqa: E402
 from session_service.config import ConfigError, Settings  # noqa: E402
-from session_service.cores import choose_core  # noqa: E402
-from session_service.key_source import MAX_WAITING  # noqa: E402
-from session_service.outgoing import MAX_AT_ONCE  # noqa: E402
+from session_service.limits import waiting_threads  # noqa: E402
+from session_service.server import draining  # noqa: E402
+from session_service.server.cores import choose_core  # noqa: E402
 
 _host = os.environ.get("HOST") or "127.0.0.1"
 bind = f"{f'[{_host}]' if ':' in _host else _host}:{os.environ.get('PORT') or '8080'}"
 workers = int(os.environ.get("WEB_CONCURRENCY") or "2")
 # gthread, saying less of what it cannot read, and keeping no thread for clients that say nothing.
-worker_class = "session_service.worker.Worker"
+worker_class = "session_service.server.gunicorn_worker.Worker"
 threads = int(os.environ.get("WEB_THREADS") or "16")
 
-logger_class = "session_service.logs.GunicornLogger"
+logger_class = "session_service.server.logs.GunicornLogger"
 
 drain_seconds = float(os.environ.get("DRAIN_SECONDS") or "5")
 timeout = 30
@@ -62,8 +62,7 @@ def on_starting(_server: object) -> None:
         settings = Settings.from_environ(os.environ)
     except ConfigError as error:
         _refuse(str(error))
-    # Threads that wait for the database, for somebody's role, or for a key: what needs none of these still finds one.
-    waiting = settings.DATABASE_CONNECTIONS + MAX_AT_ONCE + MAX_WAITING
+    waiting = waiting_threads(settings.DATABASE_CONNECTIONS)
     if threads <= waiting:
         _refuse(f"WEB_THREADS must be more than {waiting}: DATABASE_CONNECTIONS, and {waiting} - that for others")
 

@@ -4,7 +4,7 @@ import sys
 
 from session_service.app import create_app
 from session_service.config import ConfigError
-from session_service.logs import configure_logging
+from session_service.server.logs import configure_logging
 
 configure_logging()
 

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import jwt
 
+from session_service.auth_server.jwks import verification_keys
+from session_service.auth_server.tokens import TokenVerifier
 from session_service.config import Settings
-from session_service.key_source import key_source
-from session_service.tokens import TokenVerifier
 
 USER_AGENTS = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36",
@@ -39,6 +39,6 @@ def token_of(user_id: int, number: int, secret: str) -> str:
 def token_keys(tokens: list[str], secret: str) -> list[bytes]:
     """Return what `session_tokens` has for each of these tokens."""
     settings = Settings(JWT_SECRET_KEY=secret)
-    verifier = TokenVerifier(settings, key_source(settings))
+    verifier = TokenVerifier(settings, verification_keys(settings))
     claims = [jwt.decode(token, options={"verify_signature": False}) for token in tokens]
     return [verifier.read(*pair).key for pair in zip(tokens, claims, strict=True)]

@@ -15,8 +15,8 @@ from psycopg.sql import SQL, Identifier, Literal
 from benchmarks.people import DEVICES, USER_AGENTS, token_keys, token_of
 from session_service.app import create_app
 from session_service.config import Settings
-from session_service.devices import parse_user_agent
-from session_service.extensions import db
+from session_service.database.engine import db
+from session_service.rules.devices import parse_user_agent
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,8 @@ from alembic.util import CommandError
 from flask import current_app
 from sqlalchemy import Connection, inspect
 
-from session_service.database import LONG
-from session_service.extensions import Base, db
-from session_service.models import VERSION_TABLE
+from session_service.database.engine import LONG, db
+from session_service.database.models import VERSION_TABLE, Base
 
 
 def refuse_strangers_tables(connection: Connection) -> None:

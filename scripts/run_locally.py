@@ -17,9 +17,9 @@ ROOT = Path(__file__).resolve().parent.parent
 os.chdir(ROOT)
 sys.path.insert(0, str(ROOT))
 
+from session_service.auth_server.example_token import example_token  # noqa: E402
 from session_service.clock import utcnow  # noqa: E402
 from session_service.config import Settings  # noqa: E402
-from session_service.example_token import example_token  # noqa: E402
 
 SECRET_FILE = ROOT / "instance" / "development-secret"
 ADMIN_ID, USER_ID = "1", "74"

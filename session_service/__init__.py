@@ -1,16 +1,13 @@
-"""Device sessions for the JWTs that another server issues: listed, limited and ended here.
+"""Device sessions for the JWTs that another server issues: list them, limit them, end them.
 
-One way through, and nothing is imported upwards (`tests/test_architecture.py` holds the table):
+A request takes one way through, and nothing is imported upwards (`tests/test_architecture.py` holds the table):
 
-    gunicorn -> wsgi -> app -> views -> service, current -> store -> models -> extensions
+    gunicorn -> wsgi -> app -> views -> services -> database -> PostgreSQL / SQLite
+                         |       |         |
+                        cli  auth_server  rules
 
-``views`` parse a request and call one use case; ``auth`` guards them: whose token is it, and which
-session is *current*? ``service`` and ``current`` decide, in one transaction each, by the rules in
-``policy``, ``devices`` and ``addresses``; ``store`` holds all SQL. ``errors``, ``clock`` and
-``records`` are leaves that anyone may import.
-
-To read it in ten minutes: ``records`` (the words), ``policy`` (the rules), ``service`` (what happens),
-``store`` (the SQL), then ``views/sessions`` from the outside in.
+``views`` parse a request and call one use case of ``services``, which decides by the ``rules`` in one transaction;
+``database`` holds all SQL. ``records``, ``errors``, ``clock`` and ``limits`` may be imported everywhere.
 """
 
 __version__ = "0.2.0.dev0"

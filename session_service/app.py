@@ -1,36 +1,28 @@
-"""The application factory: settings, extensions, views, commands. Decides nothing itself."""
+"""The application factory: settings, extensions, views, commands. It decides nothing itself."""
 
 import os
 from pathlib import Path
-from typing import Any
 
 from flask import Flask
 from flask_cors import CORS
 
 from session_service import __version__, metrics
+from session_service.auth_server.jwks import verification_keys
+from session_service.auth_server.tokens import AuthServerTokens, TokenVerifier
+from session_service.auth_server.user_directory import UserDirectory
 from session_service.cli import register_commands
+from session_service.components import NAME, Components
 from session_service.config import Settings
-from session_service.database import database_url, engine_options, prepare_engine
-from session_service.directory import UserDirectory
-from session_service.extensions import db, jwt, migrate
-from session_service.places import Places
-from session_service.service import SessionService
-from session_service.views import admin, backend, docs, every_request, ops, parsing, problems, sessions
+from session_service.database.engine import db, migrate
+from session_service.services.sessions import SessionService
+from session_service.services.sign_in import SignIn
+from session_service.views import admin, docs, ops, parsing, problems, request_hooks, sessions, validation
 from session_service.views.openapi import describe_api
 
 EXPOSED_HEADERS = ["Location", "Retry-After", "X-Request-ID", "X-Session-Code", "X-Session-Id", "X-User-Id"]
-"""What pages of other origins may read of an answer."""
-
-SECONDS_WITHOUT_AN_ANSWER = 1.0
-"""Where all connections of a process are in use, and none of them was answered for so long, others are refused."""
+"""Headers of an answer that pages of other origins may read."""
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
-
-
-class _App(Flask):
-    def ensure_sync(self, func: Any) -> Any:
-        """Return *func*: nothing here is a coroutine, and Flask looks ten times in each request."""
-        return func
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -40,32 +32,20 @@ def create_app(settings: Settings | None = None) -> Flask:
         ConfigError: the settings cannot be used; the message names every problem.
     """
     settings = settings or Settings.from_environ(os.environ)
-    app = _App(__name__, static_folder=None)
-    app.extensions["settings"] = settings
-    _configure(app, settings)
-    db.init_app(app)
-    metrics.info.labels(__version__).set(1)
-    app.extensions["database_places"] = Places(
-        settings.DATABASE_CONNECTIONS, patience=SECONDS_WITHOUT_AN_ANSWER, longest=every_request.SECONDS
-    )
-    with app.app_context():
-        prepare_engine(db.engine)
+    app = Flask(__name__, static_folder=None)
+    _configure(app)
+    db.prepare(app, settings.DATABASE_URL, settings.DATABASE_CONNECTIONS)
     migrate.init_app(app, db, directory=str(MIGRATIONS), compare_type=True)
-    jwt.init_app(app)
-    directory = app.extensions["user_directory"] = UserDirectory(settings)
-    app.extensions["session_service"] = SessionService(settings, directory)
-    _register_views(app, settings)
+    built = app.extensions[NAME] = _build(settings)
+    _register_views(app, built)
     register_commands(app)
+    metrics.info.labels(__version__).set(1)
     return app
 
 
-def _configure(app: Flask, settings: Settings) -> None:
-    url = database_url(settings.DATABASE_URL)
+def _configure(app: Flask) -> None:
     app.config.update(
-        SQLALCHEMY_DATABASE_URI=url,
-        SQLALCHEMY_ENGINE_OPTIONS=engine_options(url, settings.DATABASE_CONNECTIONS),
         MAX_CONTENT_LENGTH=parsing.MAX_BODY_BYTES,
-        # The keys are in the token verifier; the extension only wants to know that there are some.
         JWT_TOKEN_LOCATION=("headers",),
         API_TITLE="Session Service",
         API_VERSION=__version__,
@@ -73,23 +53,36 @@ def _configure(app: Flask, settings: Settings) -> None:
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
-    # A redirect would be an answer that is no JSON, to a path that nobody meant.
+    # A redirect is an answer without JSON, to a path that the caller did not ask for.
     app.url_map.merge_slashes = False
     app.url_map.converters["rest"] = parsing.RestOfPath
 
 
-def _register_views(app: Flask, settings: Settings) -> None:
-    every_request.init_app(app)
+def _build(settings: Settings) -> Components:
+    user_directory = UserDirectory(settings)
+    return Components(
+        settings=settings,
+        tokens=TokenVerifier(settings, verification_keys(settings)),
+        user_directory=user_directory,
+        sign_in=SignIn(settings),
+        sessions=SessionService(settings, user_directory),
+    )
+
+
+def _register_views(app: Flask, built: Components) -> None:
+    request_hooks.init_app(app)
     app.after_request(parsing.drain_after)
-    problems.init_app(app)
+    jwt = AuthServerTokens(built.tokens)
+    jwt.init_app(app)
+    problems.init_app(app, jwt)
     api = problems.ProblemApi(app)
-    describe_api(api, settings)
-    for blueprint in (sessions.bp, backend.validation, backend.introspection, admin.bp, ops.bp, docs.bp):
+    describe_api(api, built.settings)
+    for blueprint in (sessions.bp, validation.validation, validation.introspection, admin.bp, ops.bp, docs.bp):
         api.register_blueprint(blueprint)
-    if settings.CORS_ALLOWED_ORIGINS:
+    if built.settings.CORS_ALLOWED_ORIGINS:
         CORS(
             app,
-            origins=list(settings.CORS_ALLOWED_ORIGINS),
+            origins=list(built.settings.CORS_ALLOWED_ORIGINS),
             methods=["GET", "POST", "DELETE"],
             allow_headers=["authorization", "content-type"],
             expose_headers=EXPOSED_HEADERS,

@@ -5,21 +5,20 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
-from typing import Any, cast
+from typing import Any
 
 import click
-from flask import Flask, current_app
+from flask import Flask
 from flask.cli import AppGroup, with_appcontext
 
+from session_service.auth_server.example_token import example_token
 from session_service.clock import as_text, utcnow
-from session_service.config import Settings
+from session_service.components import components
 from session_service.errors import SessionServiceError
-from session_service.example_token import example_token
-from session_service.identifiers import parse_user_id
-from session_service.privacy import Held, erase, export, held
-from session_service.purge import Purged, purge, would_purge
 from session_service.records import Principal, SessionView
-from session_service.service import SessionService
+from session_service.rules.identifiers import parse_user_id
+from session_service.services.personal_data import PersonalDataCount, count, erase, export
+from session_service.services.purge import Purged, purge, would_purge
 
 OPERATOR = Principal(service="cli")
 """Who ended it, where somebody typed a command."""
@@ -58,7 +57,9 @@ def token(user_id: str, role: str | None, minutes: int) -> None:
     """
     try:
         click.echo(
-            example_token(_settings(), _user_id(user_id), role=role, lasts=timedelta(minutes=minutes), now=utcnow())
+            example_token(
+                components().settings, _user_id(user_id), role=role, lasts=timedelta(minutes=minutes), now=utcnow()
+            )
         )
     except ValueError as error:
         raise click.ClickException(str(error)) from error
@@ -70,7 +71,7 @@ def token(user_id: str, role: str | None, minutes: int) -> None:
 @says_what_went_wrong
 def list_sessions(user_id: str, include_inactive: bool) -> None:
     """List USER_ID's sessions, the last active first."""
-    listed = _service().get_user_sessions(
+    listed = components().sessions.get_user_sessions(
         _user_id(user_id), by=OPERATOR, now=utcnow(), include_inactive=include_inactive
     )
     for session in listed:
@@ -88,10 +89,10 @@ def end_sessions(user_id: str | None, session_id: int | None) -> None:
     if (user_id is None) == (session_id is None):
         raise click.UsageError("say either --user or --session")
     if session_id is not None:
-        _service().delete_session(session_id, by=OPERATOR, now=utcnow())
+        components().sessions.delete_session(session_id, by=OPERATOR, now=utcnow())
         click.echo(f"session {session_id} has ended")
     else:
-        closed = _service().delete_user_sessions(_user_id(user_id or ""), by=OPERATOR, now=utcnow())
+        closed = components().sessions.delete_user_sessions(_user_id(user_id or ""), by=OPERATOR, now=utcnow())
         click.echo(f"sessions ended: {closed}")
 
 
@@ -104,7 +105,7 @@ def purge_sessions(dry_run: bool, batch: int) -> None:
 
     It works in short transactions beside live traffic, may be killed at any point, and run twice at once.
     """
-    settings, now, done = _settings(), utcnow(), Purged()
+    settings, now, done = components().settings, utcnow(), Purged()
     if dry_run:
         click.echo("would have " + _summary(would_purge(settings, now=now, batch=batch)))
         return
@@ -123,7 +124,7 @@ def purge_sessions(dry_run: bool, batch: int) -> None:
 def export_user(user_id: str) -> None:
     """Print all that is held of USER_ID as JSON lines, for that person."""
     line = None
-    for line in export(_user_id(user_id), _settings()):
+    for line in export(_user_id(user_id), components().settings):
         # As bytes, because JSON is UTF-8 (RFC 8259 section 8.1) and the terminal may be anything.
         click.echo(json.dumps(line, ensure_ascii=False, default=as_text).encode())
     if line is None:
@@ -143,11 +144,11 @@ def erase_user(user_id: str, is_meant: bool) -> None:
     if is_meant:
         click.echo("erased " + _amount(erase(erased_id)))
         return
-    click.echo(f"would erase {_amount(held(erased_id))}; say --yes to do it", err=True)
+    click.echo(f"would erase {_amount(count(erased_id))}; say --yes to do it", err=True)
     click.get_current_context().exit(2)
 
 
-def _amount(of: Held) -> str:
+def _amount(of: PersonalDataCount) -> str:
     return f"{of.sessions} sessions, {of.tokens} tokens, {of.mentions} mentions as who ended others' sessions"
 
 
@@ -164,15 +165,7 @@ def _line(session: SessionView) -> str:
 
 
 def _user_id(text: str) -> str:
-    user_id = parse_user_id(text, _settings().USER_ID_TYPE)
+    user_id = parse_user_id(text, components().settings.USER_ID_TYPE)
     if user_id is None:
         raise click.BadParameter("no user can have this id", param_hint="user id")
     return user_id
-
-
-def _settings() -> Settings:
-    return cast(Settings, current_app.extensions["settings"])
-
-
-def _service() -> SessionService:
-    return cast(SessionService, current_app.extensions["session_service"])

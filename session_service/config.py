@@ -11,11 +11,11 @@ from datetime import timedelta
 from typing import Any, get_args, get_type_hints
 from urllib.parse import urlsplit
 
-from session_service.database import database_problem
+from session_service.auth_server.keys import KeyProblem, public_key, shared_secret
+from session_service.database.urls import database_problem
 from session_service.environment import parser_of
-from session_service.identifiers import is_short_text, is_storable, parse_user_id
-from session_service.keys import KeyProblem, public_key, shared_secret
 from session_service.records import LimitPolicy, UnknownSessionPolicy, UserIdType
+from session_service.rules.identifiers import is_short_text, is_storable, parse_user_id
 
 MIN_SECRET_BYTES = 32
 """What RFC 7518 section 3.2 asks of an HS256 key."""

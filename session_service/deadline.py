@@ -1,6 +1,6 @@
-"""How long may still be waited for the database: a request's own deadline, which everything within it shares.
+"""The deadline of a request: everything that waits for the database on its behalf shares it.
 
-Where nobody set one (a command), waits are as long as the server's own limits make them.
+Commands have none of their own; each of their transactions sets one (`database.transaction`).
 """
 
 from collections.abc import Iterator
@@ -8,25 +8,24 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from time import monotonic
 
-LEAST_SECONDS = 0.1
-"""What a wait gets after the deadline: a rollback is tried all the same, and a healthy server does it in less."""
+from session_service.limits import ROLLBACK_SECONDS
 
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
 def start(seconds: float) -> None:
-    """Let what this thread does from now on take *seconds*; to be ended by `clear`."""
+    """Set the deadline of this thread's request; `clear` ends it."""
     _deadline.set(monotonic() + seconds)
 
 
 def clear() -> None:
-    """Let this thread wait again as long as it takes."""
+    """Remove the deadline."""
     _deadline.set(None)
 
 
 @contextmanager
 def at_most(seconds: float) -> Iterator[None]:
-    """Let what is done within take *seconds*, or what is left where that is less."""
+    """Set a deadline for a block, unless the request's own comes earlier."""
     before, ours = _deadline.get(), monotonic() + seconds
     token = _deadline.set(ours if before is None else min(before, ours))
     try:
@@ -36,6 +35,6 @@ def at_most(seconds: float) -> Iterator[None]:
 
 
 def seconds_left() -> float | None:
-    """Return how long may still be waited, at least `LEAST_SECONDS`; None where there is no deadline."""
+    """Return the seconds until the deadline, at least `ROLLBACK_SECONDS`; None without a deadline."""
     until = _deadline.get()
-    return None if until is None else max(until - monotonic(), LEAST_SECONDS)
+    return None if until is None else max(until - monotonic(), ROLLBACK_SECONDS)

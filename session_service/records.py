@@ -3,12 +3,13 @@
 No behaviour, no Flask, no database: anyone may import this.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, NamedTuple, NotRequired, TypedDict
 
 EndReason = Literal["logout", "revoked", "admin", "limit", "replaced", "idle", "expired"]
-OpeningReason = Literal["sign_in", "adopted"]
+CreationReason = Literal["sign_in", "adopted"]
 IpSource = Literal["observed", "reported"]
 LimitPolicy = Literal["evict_oldest", "evict_idle", "reject"]
 UnknownSessionPolicy = Literal["reject", "allow", "adopt"]
@@ -58,16 +59,18 @@ class Client:
     """As the connection or the trusted proxies have it; None where it is not an address (a Unix socket)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """The device that a call comes from, as far as it can be recognised."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedDevice:
+    """The device that a request comes from, as far as rules compare it."""
 
     device_key: str
     network: str | None
     is_recognised: bool
-    """Whether the user agent names a browser or an app, and not just an HTTP library."""
-    is_handheld: bool
-    """A phone or a tablet: it goes from network to network."""
+    """Whether the user agent names a browser or an app, not an HTTP library."""
+    is_handheld: bool = False
+    """A phone or a tablet: it changes networks."""
+    device_fingerprint: str | None = None
+    """What a sign-in gave as such; other requests have none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,27 +85,16 @@ class End:
     successor_id: int | None = None
 
 
-class LifeChange(NamedTuple):
-    """That a session began or ended, as it is told once it is on record."""
+class SessionEvent(NamedTuple):
+    """A session was created or ended; published after the commit."""
 
     what: Literal["created", "ended"]
     session_id: int
     user_id: str
-    reason: EndReason | OpeningReason
+    reason: EndReason | CreationReason
     by: str | None
-    """`Principal.name` of who did it; None where time ran out."""
+    """`Principal.name` of who did it; None where a time limit ended the session."""
     successor_id: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Newcomer:
-    """The device that signs in, as far as rules go by it."""
-
-    device_fingerprint: str | None
-    device_key: str
-    network: str | None
-    is_recognised: bool
-    """Whether the user agent names a browser or an app, and not just an HTTP library."""
 
 
 class StoredSession(NamedTuple):
@@ -129,25 +121,59 @@ class StoredSession(NamedTuple):
     successor_id: int | None
 
 
-class Survey(NamedTuple):
-    """What a sign-in goes by, as it is once the user's lock is held."""
-
-    token: Token
-    of_token: list[StoredSession]
-    """The sessions that the token stands for already, newest first."""
-    created_at: list[datetime]
-    """When the user's newest sessions began, newest first."""
-    still_open: list[StoredSession]
-    """The sessions whose end is not on record, whether or not they ran out; the oldest first."""
-
-
-class OpenSession(NamedTuple):
-    """What the purge needs of a session whose end is not on record."""
+class UnendedSession(NamedTuple):
+    """What the purge needs of a session without a recorded end."""
 
     user_id: str
     id: int
     last_activity: datetime
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SignInState:
+    """What decides a sign-in, as read under the user's lock."""
+
+    device: ObservedDevice
+    token_sessions: Sequence[StoredSession]
+    """The sessions that the token stands for already, newest first."""
+    created_at: Sequence[datetime]
+    """When the user's newest sessions were created, newest first."""
+    unended: Sequence[StoredSession]
+    """The user's sessions without a recorded end, timed out or not, oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignInLimits:
+    """The settings that a sign-in is planned by."""
+
+    max_sessions: int
+    policy: LimitPolicy
+    max_per_minute: int
+    """0 for no limit."""
+    idle: timedelta | None
+
+
+class SignInRefusal(NamedTuple):
+    """Why a sign-in is refused."""
+
+    code: Literal["session_ended", "session_limit_reached", "sign_in_rate_exceeded"]
+    retry_after: int | None = None
+    """Whole seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignInPlan:
+    """What a sign-in does: in this order, in one transaction."""
+
+    begins_at: datetime
+    """The new session's `created_at`."""
+    timed_out: Sequence[tuple[StoredSession, tuple[datetime, EndReason]]] = ()
+    """Sessions whose end by a time limit is to be recorded."""
+    replaced: Sequence[StoredSession] = ()
+    evicted: Sequence[StoredSession] = ()
+    """In the order of eviction."""
+    refusal: SignInRefusal | None = None
 
 
 class PurgeRuns(NamedTuple):

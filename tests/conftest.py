@@ -22,9 +22,10 @@ from flask.testing import FlaskClient  # noqa: E402
 from flask_migrate import upgrade  # noqa: E402
 
 from session_service.app import create_app  # noqa: E402
-from session_service.extensions import Base, db  # noqa: E402
-from session_service.service import SessionService  # noqa: E402
-from tests.support import MEASURED, SignIn, settings, sign_in_with  # noqa: E402
+from session_service.database.engine import db  # noqa: E402
+from session_service.database.models import Base  # noqa: E402
+from session_service.services.sessions import SessionService  # noqa: E402
+from tests.support import MEASURED, SignIn, components_of, settings, sign_in_with  # noqa: E402
 
 NOT_RUN: dict[str, str] = {}
 """What could not run here, with the command that installs what is missing."""
@@ -166,7 +167,7 @@ def client(app: Flask) -> FlaskClient:
 def service(app: Flask) -> Iterator[SessionService]:
     """Return the use cases, within the application's context."""
     with app.app_context():
-        yield app.extensions["session_service"]
+        yield components_of(app).sessions
 
 
 @pytest.fixture

@@ -13,14 +13,15 @@ from typing import Any
 from sqlalchemy import insert, text, update
 
 import session_service.app
-import session_service.worker
-from session_service import deadline, statements, store
+import session_service.server.gunicorn_worker
+from session_service import deadline
+from session_service.bulkhead import Bulkhead
 from session_service.clock import utcnow
-from session_service.extensions import db
-from session_service.models import SessionToken, UserSession
-from session_service.places import Places
-from session_service.records import End, Survey, Token
-from session_service.transaction import ask, connection, execute
+from session_service.database import engine, session_queries, statements
+from session_service.database.engine import db
+from session_service.database.models import SessionToken, UserSession
+from session_service.database.transaction import connection, execute, run_prepared
+from session_service.records import End, ObservedDevice, SignInState, Token
 
 PAUSE = 0.15
 
@@ -43,7 +44,7 @@ def _then_let_go(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _write_whole_row_back(session_id: int, *, now: datetime, idle: timedelta | None, interval: timedelta) -> bool:
     """Touch a session as an object that was read, changed and saved."""
-    row = store.get(session_id)
+    row = session_queries.get(session_id)
     assert row is not None
     _let_go()
     _write(session_id, row._replace(last_activity=now)._asdict())
@@ -57,7 +58,7 @@ def _end_without_looking(session_id: int, *args: Any) -> Any:
 
 
 def _end_all_that_were_seen(user_id: str, end: End, idle: timedelta | None, **kwargs: Any) -> Any:
-    seen = store.list_active(user_id, end.at, idle)
+    seen = session_queries.list_active(user_id, end.at, idle)
     _let_go()
     for one in seen:
         _write(one.id, {"ended_at": None})
@@ -76,40 +77,46 @@ def _remember_without_looking(token: Token, session_id: int, **_now: Any) -> Non
     execute(insert(SessionToken), values)
 
 
-def _survey_of_who_may_be_gone(token: Token, most: int) -> Survey:
+def _state_of_an_owner_who_may_be_gone(token: Token, device: ObservedDevice, _recent: int) -> SignInState:
     """Add the row that is to be locked, and take it for granted that it is there."""
-    ask(statements.ADD_OWNER, {"of_user": token.user_id})
+    run_prepared(statements.ADD_OWNER, {"of_user": token.user_id})
     sleep(PAUSE)
-    store.lock_owner(token.user_id)
-    return Survey(token, store.list_by_token(token), [], store.list_active(token.user_id, utcnow(), None))
+    session_queries.lock_owner(token.user_id)
+    return SignInState(
+        device, session_queries.list_by_token(token), [], session_queries.list_active(token.user_id, utcnow(), None)
+    )
 
 
 def _write(session_id: int, values: dict[str, Any]) -> None:
     execute(update(UserSession).where(UserSession.id == session_id).values(values))
 
 
-_mark_ended, _mark_all_ended, _list_by_token = store.mark_ended, store.mark_all_ended, store.list_by_token
+_mark_ended, _mark_all_ended, _list_by_token = (
+    session_queries.mark_ended,
+    session_queries.mark_all_ended,
+    session_queries.list_by_token,
+)
 _memory: dict[bytes, Any] = {}
 
 FAULTS: dict[str, dict[str, Callable[..., Any]]] = {
-    "surveys outside the lock": {"lock_and_survey": _then_let_go(store.lock_and_survey)},
+    "surveys outside the lock": {"lock_and_read_state": _then_let_go(session_queries.lock_and_read_state)},
     "touch writes the row back": {"mark_activity": _write_whole_row_back},
     "ends without looking": {"mark_ended": _end_without_looking, "mark_all_ended": _end_all_that_were_seen},
     "remembers sessions": {"list_by_token": _list_by_token_from_memory},
     "remembers tokens without looking": {
         "remember_token": _remember_without_looking,
-        "list_recent": _then_let_go(store.list_recent),
+        "list_recent": _then_let_go(session_queries.list_recent),
     },
-    "adopts outside the lock": {"list_recent": _then_let_go(store.list_recent)},
-    "locks an owner who may be gone": {"lock_and_survey": _survey_of_who_may_be_gone},
-    "creates in two transactions": {"insert_session": _then_let_go(store.insert_session)},
+    "adopts outside the lock": {"list_recent": _then_let_go(session_queries.list_recent)},
+    "locks an owner who may be gone": {"lock_and_read_state": _state_of_an_owner_who_may_be_gone},
+    "creates in two transactions": {"insert_session": _then_let_go(session_queries.insert_session)},
 }
 
 WAITING: dict[str, list[tuple[Any, str, Any]]] = {
     "waits for ever": [(deadline, "seconds_left", lambda: None)],
     "all threads may wait": [
-        (session_service.app, "Places", lambda _most, **waits: Places(1_000, **waits)),
-        (session_service.worker, "_is_health_check", lambda _client: False),
+        (engine, "Bulkhead", lambda _slots, **waits: Bulkhead(1_000, **waits)),
+        (session_service.server.gunicorn_worker, "_is_health_check", lambda _client: False),
     ],
 }
 
@@ -117,7 +124,7 @@ _fault = os.environ["FAULT"]
 for _wrong in WAITING.get(_fault, []):
     setattr(*_wrong)
 for _name, _function in FAULTS.get(_fault, {}).items():
-    setattr(store, _name, _function)
+    setattr(session_queries, _name, _function)
 
 app = session_service.app.create_app()
 if _fault == "connects before the fork":

@@ -9,9 +9,11 @@ from itertools import count
 from typing import Any
 
 import jwt
+from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from session_service.components import NAME, Components
 from session_service.config import Settings
 
 MEASURED: list[str] = []
@@ -36,6 +38,12 @@ EDGE = (
 ANDROID = (
     "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Mobile Safari/537.36"
 )
+
+
+def components_of(app: Flask) -> Components:
+    """Return what the factory has built for an application."""
+    built: Components = app.extensions[NAME]
+    return built
 
 
 def settings(**values: Any) -> Settings:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from session_service.addresses import (
-    is_same_place,
+from session_service.rules.addresses import (
+    is_same_network,
     mask,
     network_of,
     observed_address,
@@ -197,7 +197,7 @@ def test_nothing_but_the_network_is_left_of_a_masked_address(one: Address, other
     ],
 )
 def test_a_place_is_the_same_whether_or_not_it_was_masked(one: str | None, other: str | None, is_same: bool) -> None:
-    assert is_same_place(one, other) == is_same_place(other, one) == is_same
+    assert is_same_network(one, other) == is_same_network(other, one) == is_same
 
 
 @given(st.text())

@@ -23,7 +23,7 @@ from flask_migrate import upgrade
 from werkzeug.test import TestResponse
 
 from session_service.app import create_app
-from session_service.extensions import db
+from session_service.database.engine import db
 from tests.servers import OURS, PROJECT, gunicorn
 from tests.support import CHROME, SECRET, make_token, settings, sign_in_with
 from tests.test_concurrency import LIMIT, Caller, Records

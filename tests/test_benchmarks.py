@@ -18,7 +18,7 @@ from benchmarks.report import Report
 from benchmarks.seed import Bearer, Population, bearer_of, make_known, migrate, seed_service
 from benchmarks.servers import gunicorn
 from session_service.app import create_app
-from session_service.extensions import db
+from session_service.database.engine import db
 from tests.support import SECRET, settings
 
 POPULATION = Population(users=50, ended_each=2)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from session_service.config import ConfigError, Settings
-from session_service.database import database_url, engine_options
+from session_service.database.engine import database_url, engine_options
 from tests.servers import OURS, PROJECT
 from tests.support import SECRET
 

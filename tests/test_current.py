@@ -10,15 +10,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from flask import Flask
 
-from session_service import current, store
+from session_service.auth_server.jwks import verification_keys
+from session_service.auth_server.tokens import TokenVerifier
+from session_service.database import session_queries
+from session_service.database.transaction import transaction
 from session_service.errors import SessionEnded
-from session_service.key_source import key_source
 from session_service.records import Client, End, EndReason, Principal, StoredSession, Token
-from session_service.service import SessionService
-from session_service.sign_in import describe_sign_in
-from session_service.tokens import TokenVerifier
-from session_service.transaction import transaction
-from tests.support import ANDROID, CHROME, EDGE, FIREFOX, IPHONE, make_token
+from session_service.services import current_session
+from session_service.services.sessions import SessionService
+from session_service.services.sign_in import SignIn, describe_device
+from tests.support import ANDROID, CHROME, EDGE, FIREFOX, IPHONE, components_of, make_token
 
 NOON = datetime(2026, 2, 8, 12, tzinfo=UTC)
 HOUR, DAY, TICK = timedelta(hours=1), timedelta(days=1), timedelta(microseconds=1)
@@ -229,15 +230,12 @@ ADOPTING: dict[str, tuple[list[Was], Call, int | None]] = {
 
 def read(service: SessionService, encoded: str) -> Token:
     """Return a token as the guards read it."""
-    verifier = TokenVerifier(service.settings, key_source(service.settings))
-    return verifier.read(encoded, verifier.verify(encoded, NOON))
+    return TokenVerifier(service.settings, verification_keys(service.settings)).verify(encoded, NOON)
 
 
 def put(service: SessionService, was: Was) -> StoredSession:
     """Put a session on record as it was opened, with its token, and end it then."""
-    _, columns = describe_sign_in(
-        {"device_fingerprint": was.fingerprint}, Client(was.agent, was.place), service.settings
-    )
+    columns = describe_device({"device_fingerprint": was.fingerprint}, Client(was.agent, was.place), service.settings)
     values: dict[str, Any] = {
         "user_id": "74",
         "sid": was.sid,
@@ -247,13 +245,13 @@ def put(service: SessionService, was: Was) -> StoredSession:
     }
     opened = NOON - was.opened
     with transaction(writes=True):
-        session = store.insert_session(**values, **columns)
+        session = session_queries.insert_session(**values, **columns)
         if was.token:
             token = read(service, was.token)
-            store.remember_token(token, session.id, now=opened, idle=None, is_opener=True)
+            session_queries.remember_token(token, session.id, now=opened, idle=None, is_opener=True)
         if was.end:
             end = End(was.end, "1", NOON - was.ended)
-            assert store.mark_ended(session.id, end, None)
+            assert session_queries.mark_ended(session.id, end, None)
     return session
 
 
@@ -266,8 +264,8 @@ def check(service: SessionService, on_record: list[Was], call: Call, meant: int 
 
     if has_ended:
         with pytest.raises(SessionEnded):
-            current.current_session(token, client, service.settings, now=NOON)
-    found = current.current_session(token, client, service.settings, now=NOON, may_have_ended=has_ended)
+            current_session.current_session(token, client, service.settings, now=NOON)
+    found = current_session.current_session(token, client, service.settings, now=NOON, may_have_ended=has_ended)
 
     assert (found and found.id) == (expected and expected.id)
     if token.sid is None:
@@ -277,12 +275,12 @@ def check(service: SessionService, on_record: list[Was], call: Call, meant: int 
 
 def is_active(service: SessionService, session: StoredSession) -> bool:
     with transaction():
-        return session.id in {one.id for one in store.list_active("74", NOON, service.settings.idle)}
+        return session.id in {one.id for one in session_queries.list_active("74", NOON, service.settings.idle)}
 
 
 def remembered(token: Token) -> set[int]:
     with transaction():
-        return {one.id for one in store.list_by_token(token)}
+        return {one.id for one in session_queries.list_by_token(token)}
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -319,7 +317,7 @@ def test_a_refreshed_token_is_remembered_so_that_the_device_may_move(service: Se
     token = read(service, NEW)
 
     for place in (HOME, OFFICE, STREET):
-        found = current.current_session(token, Client(CHROME, place), service.settings, now=NOON)
+        found = current_session.current_session(token, Client(CHROME, place), service.settings, now=NOON)
         assert found
         assert found.id == home.id
 
@@ -328,10 +326,12 @@ def test_a_refusal_is_not_remembered_and_a_new_sign_in_is_let_in(service: Sessio
     put(service, OUT_AT_HOME)
     token, client = read(service, NEW), Client(CHROME, HOME)
     with pytest.raises(SessionEnded):
-        current.current_session(token, client, service.settings, now=NOON)
+        current_session.current_session(token, client, service.settings, now=NOON)
 
-    created = service.create_session({}, by=Principal(user_id="74"), token=token, client=client, now=NOON)
-    found = current.current_session(token, client, service.settings, now=NOON)
+    created = SignIn(service.settings).create_session(
+        {}, by=Principal(user_id="74"), token=token, client=client, now=NOON
+    )
+    found = current_session.current_session(token, client, service.settings, now=NOON)
 
     assert found
     assert found.id == created["id"]
@@ -345,9 +345,11 @@ def test_a_token_is_the_same_whatever_its_signature(make_app: Callable[..., Flas
     signed, again = (make_token(74, key=private, algorithm="ES256") for _ in range(2))
     app = make_app(JWT_PUBLIC_KEY=public)
     with app.app_context():
-        service = app.extensions["session_service"]
+        service = components_of(app).sessions
         session = put(service, Was(signed))
-        found = current.current_session(read(service, again), Client(FIREFOX, STREET), service.settings, now=NOON)
+        found = current_session.current_session(
+            read(service, again), Client(FIREFOX, STREET), service.settings, now=NOON
+        )
 
     assert signed != again
     assert found

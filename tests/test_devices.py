@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from session_service.devices import Device, describe, parse_user_agent
-from session_service.identifiers import MAX_TEXT_LENGTH
-from session_service.user_agents import MAX_USER_AGENT_LENGTH
+from session_service.rules.devices import Device, describe, parse_user_agent
+from session_service.rules.identifiers import MAX_TEXT_LENGTH
+from session_service.rules.user_agents import MAX_USER_AGENT_LENGTH
 
 # name | type | browser | os | names a browser or an app; below it the user agent, as it was sent.
 AGENTS = """

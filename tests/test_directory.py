@@ -6,15 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler
 from threading import Event
 from time import monotonic, sleep
-from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from session_service import directory, outgoing
+from session_service import limits
+from session_service.auth_server import http_client, user_directory
 from tests.auth_server import AuthServer, auth_server, hang, hang_up, send, trickle
-from tests.support import CHROME, MEASURED, make_token, sign_in_with
+from tests.support import CHROME, MEASURED, components_of, make_token, sign_in_with
 
 # Who is an admin has nothing to do with the database.
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -135,7 +135,7 @@ def test_a_demoted_admin_is_out_within_a_minute_and_a_promoted_one_in(
     client: FlaskClient, server: AuthServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1_000.0]
-    monkeypatch.setattr(directory, "monotonic", lambda: now[0])
+    monkeypatch.setattr(user_directory, "monotonic", lambda: now[0])
     assert (ask(client, ADMIN), ask(client, USER)) == (YES, NO)
     server.roles = {ADMIN: "user", USER: "admin"}
 
@@ -171,7 +171,7 @@ def test_an_auth_server_that_hangs_leaves_threads_to_others(
     server.answer_me = hang(server)
     app = client.application
     began = monotonic()
-    with ThreadPoolExecutor(outgoing.MAX_AT_ONCE * 2) as pool:
+    with ThreadPoolExecutor(limits.AUTH_SERVER_CALLS * 2) as pool:
         waiting = [pool.submit(ask, app.test_client(), token) for token in tokens]
         other = pool.submit(ask, app.test_client(), USER, "/sessions/my-sessions")
         assert other.result() == YES
@@ -180,13 +180,13 @@ def test_an_auth_server_that_hangs_leaves_threads_to_others(
 
     assert said == {UNAVAILABLE}
     assert server.asked["/me"] <= len(set(tokens))
-    assert waited < outgoing.DEADLINE_SECONDS - 0.1
+    assert waited < limits.AUTH_SERVER_SECONDS - 0.1
 
 
 def test_more_admins_at_once_than_places_are_served_in_turn(
     client: FlaskClient, server: AuthServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outgoing, "PATIENCE_SECONDS", 10.0)  # as long as a slow machine may take
+    monkeypatch.setattr(http_client, "AUTH_SERVER_STALL_SECONDS", 10.0)  # as long as a slow machine may take
 
     def slowly(_handler: BaseHTTPRequestHandler) -> bool:
         sleep(0.05)
@@ -275,7 +275,6 @@ def test_nothing_of_the_answer_but_the_role_is_kept_or_logged(
             server.answer_me = lambda handler: send(handler, f'{{"password": "{HASH}", "role": ')
         texts.append(client.get("/sessions/user/74", headers={"Authorization": f"Bearer {token}"}).text)
 
-    service: Any = client.application.extensions["session_service"]
-    kept = repr(vars(service._directory))
+    kept = repr(vars(components_of(client.application).user_directory))
     assert HASH not in "".join([*texts, caplog.text, kept])
     assert not any(token in caplog.text + kept for token in tokens)

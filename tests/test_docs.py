@@ -140,8 +140,8 @@ def test_no_other_file_is_sent(client: FlaskClient, name: str) -> None:
 def test_the_readme_shows_the_map_and_its_links_lead_somewhere() -> None:
     readme = (ROOT / "README.md").read_text()
 
-    for room in (ROOT / "session_service").glob("*.py"):
-        assert f"{room.stem}.py" in readme or room.stem == "__init__", room.name
+    for module in (ROOT / "session_service").rglob("*.py"):
+        assert module.name in readme or module.name == "__init__.py", module.name
     for document in [ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/**/*.md")]:
         for link in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", document.read_text()):
             assert "://" in link or (document.parent / link).exists(), f"{document.name}: {link}"

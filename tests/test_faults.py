@@ -15,11 +15,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from session_service import store
 from session_service.app import create_app
+from session_service.database import session_queries
+from session_service.database.engine import db
+from session_service.database.transaction import execute, transaction
 from session_service.errors import DatabaseUnavailable
-from session_service.extensions import db
-from session_service.transaction import execute, transaction
 from tests.outage import Proxy, calling, suffer
 from tests.servers import gunicorn
 from tests.support import IPHONE, make_token, settings, sign_in_with
@@ -200,10 +200,10 @@ def test_where_one_connection_broke_the_others_are_asked_first(server: OwnPostgr
         cut_off(server)
 
         with pytest.raises(DatabaseUnavailable), transaction():
-            store.get(2**40)
+            session_queries.get(2**40)
         for _ in range(3):
             with transaction():
-                assert store.get(2**40) is None
+                assert session_queries.get(2**40) is None
         db.engine.dispose()
 
 
@@ -221,7 +221,7 @@ def test_nothing_of_a_row_is_in_the_stack_of_an_unexpected_error(
 ) -> None:
     with create_app(settings(DATABASE_URL=server.url)).app_context():
         with pytest.raises(IntegrityError) as caught, transaction(writes=True):
-            store.insert_session(user_id=None, user_agent="a-user-agent")
+            session_queries.insert_session(user_id=None, user_agent="a-user-agent")
         db.engine.dispose()
 
     assert "a-user-agent" not in str(caught.value).partition("DETAIL")[0] + str(caught.value).partition("[SQL")[2]

@@ -2,8 +2,7 @@
 
 from flask import Flask
 
-from session_service import auth
-from session_service.auth import require_admin_or_service, require_service, require_user
+from session_service.views.guards import require_admin_or_service, require_service, require_user
 
 OPEN = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/<name>"}
 GUARDS = {
@@ -37,5 +36,13 @@ def test_no_guarded_route_answers_without_credentials(app: Flask) -> None:
     assert tried == 17
 
 
-def test_endpoints_with_rules_of_their_own_exist(app: Flask) -> None:
-    assert app.view_functions.keys() >= auth.DECIDES_ITSELF | auth.ENDED_IS_FINE
+def test_only_create_skips_the_current_session_and_only_logout_allows_an_ended_one(app: Flask) -> None:
+    declared = {
+        name: {endpoint for endpoint, view in app.view_functions.items() if hasattr(view, name)}
+        for name in ("skips_current_session", "allows_ended_session")
+    }
+
+    assert declared == {
+        "skips_current_session": {"sessions.create_session"},
+        "allows_ended_session": {"sessions.logout"},
+    }

@@ -13,8 +13,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from session_service.extensions import db
-from session_service.models import UserSession
+from session_service.database.engine import db
+from session_service.database.models import UserSession
 from tests.servers import address_of, exchange, gunicorn
 from tests.support import CHROME, SignedIn, basic, make_token, sign_in_with
 

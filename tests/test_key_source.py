@@ -17,10 +17,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from jwt.algorithms import RSAAlgorithm
 
-from session_service import key_source
-from session_service.keys import MAX_KEYS, KeyProblem, parse_key_set
+from session_service import limits
+from session_service.auth_server import jwks
+from session_service.auth_server.keys import MAX_KEYS, KeyProblem, parse_key_set
 from tests.auth_server import KINDS, AuthServer, SigningKey, auth_server, hang, hang_up, send, trickle
-from tests.support import FAR_AWAY, MEASURED, hs256, make_token, raw_token
+from tests.support import FAR_AWAY, MEASURED, components_of, hs256, make_token, raw_token
 
 # What is verified with which key has nothing to do with the database.
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -45,8 +46,8 @@ def client(make_app: MakeApp, server: AuthServer) -> FlaskClient:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the pauses short: they are figures, and their effect is what is tested."""
-    monkeypatch.setattr(key_source, "COOL_DOWN_SECONDS", 0.2)
-    monkeypatch.setattr(key_source, "REFRESH_SECONDS", 0.5)
+    monkeypatch.setattr(jwks, "COOL_DOWN_SECONDS", 0.2)
+    monkeypatch.setattr(jwks, "REFRESH_SECONDS", 0.5)
 
 
 def ask(client: FlaskClient, token: str) -> tuple[int, str | None]:
@@ -60,7 +61,7 @@ NO_KEY = (503, "auth_server_unavailable")
 
 
 def source_of(client: FlaskClient) -> Any:
-    return client.application.extensions["token_verifier"].keys
+    return components_of(client.application).tokens.keys
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
@@ -98,7 +99,7 @@ def test_one_name_may_stand_for_two_keys(client: FlaskClient, server: AuthServer
 def test_an_unknown_name_has_the_keys_fetched_and_a_new_key_is_trusted_at_once(
     client: FlaskClient, server: AuthServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(key_source, "COOL_DOWN_SECONDS", 0.0)
+    monkeypatch.setattr(jwks, "COOL_DOWN_SECONDS", 0.0)
     assert ask(client, OLD.sign()) == OK
 
     server.keys = [OLD, NEW]
@@ -119,7 +120,7 @@ def test_10000_unknown_names_have_the_keys_fetched_once_in_a_cool_down(client: F
     MEASURED.append(f"10,100 unknown key names in {seconds:.1f} s: {server.asked['/keys']} calls")
     assert set(answers) == {()}
     assert set(refused) == {REFUSED}
-    assert server.asked["/keys"] <= 2 + seconds / key_source.COOL_DOWN_SECONDS
+    assert server.asked["/keys"] <= 2 + seconds / jwks.COOL_DOWN_SECONDS
 
 
 @pytest.mark.usefixtures("quick")
@@ -268,9 +269,9 @@ def test_an_auth_server_that_hangs_from_the_start_costs_a_bounded_wait_and_then_
 
 def test_many_unknown_names_leave_threads_to_holders_of_known_keys(client: FlaskClient, server: AuthServer) -> None:
     assert ask(client, OLD.sign()) == OK
-    source_of(client)._last_call -= key_source.COOL_DOWN_SECONDS
+    source_of(client)._last_call -= jwks.COOL_DOWN_SECONDS
     server.answer_keys = hang(server)
-    app, threads = client.application, key_source.MAX_WAITING * 2
+    app, threads = client.application, limits.KEY_WAITERS * 2
 
     with ThreadPoolExecutor(threads) as pool:
         for n in range(threads):

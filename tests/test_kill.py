@@ -29,7 +29,7 @@ import urllib3
 from flask_migrate import upgrade
 
 from session_service.app import create_app
-from session_service.extensions import db
+from session_service.database.engine import db
 from tests.servers import gunicorn
 from tests.support import CHROME, SignIn, make_token, settings
 from tests.test_concurrency import LIMIT, Answer, Faults, Records, faults_of_rows, faulty, note, said

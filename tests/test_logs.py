@@ -18,7 +18,7 @@ import urllib3
 from flask import Flask
 
 from session_service.clock import utcnow
-from session_service.purge import purge
+from session_service.services.purge import purge
 from tests.servers import PROJECT, address_of, exchange, gunicorn
 from tests.support import IPHONE, MEASURED, SECRET, make_token, settings, sign_in_with
 from tests.test_hostile import CREDENTIALS, RAW, TABLE

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from session_service.app import create_app
 from session_service.clock import utcnow
-from session_service.purge import purge
+from session_service.services.purge import purge
 from tests.support import IPHONE, make_token, settings, sign_in_with
 
 Samples = Mapping[str, float]

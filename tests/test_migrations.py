@@ -14,8 +14,8 @@ from flask_migrate import downgrade, upgrade
 from sqlalchemy import inspect, text
 
 from session_service.app import MIGRATIONS, create_app
-from session_service.extensions import Base, db
-from session_service.models import SCHEMA_REVISION, VERSION_TABLE
+from session_service.database.engine import db
+from session_service.database.models import SCHEMA_REVISION, VERSION_TABLE, Base
 from tests.support import settings
 
 OURS = {"sessions", "session_tokens", "session_owners", "purge_totals"}

@@ -11,13 +11,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from session_service import store
-from session_service.directory import UserDirectory
+from session_service.auth_server.user_directory import UserDirectory
+from session_service.database import session_queries
+from session_service.database.transaction import transaction
 from session_service.errors import SessionEnded
-from session_service.purge import purge
 from session_service.records import Client, EndReason, LimitPolicy, Principal, StoredSession, Token
-from session_service.service import SessionService
-from session_service.transaction import transaction
+from session_service.services.purge import purge
+from session_service.services.sessions import SessionService
+from session_service.services.sign_in import SignIn
 from tests.support import CHROME, FIREFOX, IPHONE, MEASURED
 
 NOON = datetime(2026, 2, 8, 12, tzinfo=UTC)
@@ -95,7 +96,7 @@ class OneUser(RuleBasedStateMachine):
         token = Token(self.user_id, None, next(self.tokens).to_bytes(32, "big"), 0, NOON + timedelta(days=999), False)
         evicted = self.make_way(agent, place, fingerprint)
 
-        created = self.service.create_session(
+        created = SignIn(self.service.settings).create_session(
             {"device_fingerprint": fingerprint}, by=self.user, token=token, client=Client(agent, place), now=self.now
         )
 
@@ -136,7 +137,7 @@ class OneUser(RuleBasedStateMachine):
     def use(self, one: Known) -> None:
         """Touch a session, as its device would."""
         with transaction():
-            stored: StoredSession | None = store.get(one.id)
+            stored: StoredSession | None = session_queries.get(one.id)
         assert stored is not None
         if one.end_at(self.now) is None:
             self.service.update_session_activity(stored, by=self.user, now=self.now)

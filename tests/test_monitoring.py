@@ -19,7 +19,7 @@ from sqlalchemy import text
 
 from session_service import metrics
 from session_service.app import create_app
-from session_service.extensions import db
+from session_service.database.engine import db
 from session_service.views.problems import STATUS
 from tests.conftest import require_tool
 from tests.support import SignIn, settings

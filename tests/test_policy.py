@@ -1,17 +1,20 @@
 """The rules, with plain values: no app, no database, no clock. Both sides of each boundary."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from session_service import policy
-from session_service.records import EndReason, LimitPolicy, Newcomer, StoredSession
+from session_service.records import EndReason, LimitPolicy, ObservedDevice, StoredSession
+from session_service.rules import policy
 
 NOON = datetime(2026, 2, 8, 12, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
 HOUR = timedelta(hours=1)
-LAPTOP = Newcomer(device_fingerprint="f", device_key="Chrome|Windows|", network="203.0.113.7/32", is_recognised=True)
+LAPTOP = ObservedDevice(
+    device_fingerprint="f", device_key="Chrome|Windows|", network="203.0.113.7/32", is_recognised=True
+)
 
 
 def stored(session_id: int = 1, **values: Any) -> StoredSession:
@@ -112,10 +115,10 @@ def test_activity_is_due_after_the_interval_and_never_backwards(now: datetime, i
         (stored(device_fingerprint="g"), LAPTOP, False),
         (stored(device_fingerprint=None), LAPTOP, False),
         (stored(device_key="Edge|Windows|"), LAPTOP, False),
-        (stored(device_fingerprint=None), Newcomer(None, LAPTOP.device_key, LAPTOP.network, True), True),
-        (stored(device_fingerprint=None), Newcomer(None, LAPTOP.device_key, LAPTOP.network, False), False),
-        (stored(), Newcomer("f", LAPTOP.device_key, LAPTOP.network, False), True),
-        (stored(network=None), Newcomer("f", LAPTOP.device_key, None, True), False),
+        (stored(device_fingerprint=None), replace(LAPTOP, device_fingerprint=None), True),
+        (stored(device_fingerprint=None), replace(LAPTOP, device_fingerprint=None, is_recognised=False), False),
+        (stored(), replace(LAPTOP, is_recognised=False), True),
+        (stored(network=None), replace(LAPTOP, network=None), False),
     ],
     ids=[
         "same",
@@ -130,12 +133,14 @@ def test_activity_is_due_after_the_interval_and_never_backwards(now: datetime, i
     ],
 )
 def test_the_same_device_is_told_by_fingerprint_device_and_place_together(
-    session: StoredSession, newcomer: Newcomer, same: bool
+    session: StoredSession, newcomer: ObservedDevice, same: bool
 ) -> None:
     assert policy.is_same_device(session, newcomer) is same
 
 
-OTHER = Newcomer(device_fingerprint="o", device_key="Firefox|Linux|", network="198.51.100.1/32", is_recognised=True)
+OTHER = ObservedDevice(
+    device_fingerprint="o", device_key="Firefox|Linux|", network="198.51.100.1/32", is_recognised=True
+)
 
 
 @pytest.mark.parametrize(
@@ -145,24 +150,24 @@ OTHER = Newcomer(device_fingerprint="o", device_key="Firefox|Linux|", network="1
 def test_as_many_give_way_as_needed_for_one_newcomer(count: int, limit: int, evicted: list[int]) -> None:
     active = [stored(number) for number in range(1, count + 1)]
 
-    assert [one.id for one in policy.whom_to_evict(active, OTHER, limit, "evict_oldest")] == evicted
+    assert [one.id for one in policy.sessions_to_evict(active, OTHER, limit, "evict_oldest")] == evicted
 
 
 @pytest.mark.parametrize(("limit_policy", "first"), [("evict_oldest", 1), ("evict_idle", 2), ("reject", 1)])
 def test_the_policy_says_who_gives_way_first(limit_policy: LimitPolicy, first: int) -> None:
     active = [stored(3, last_activity=NOON + HOUR), stored(1, last_activity=NOON + 2 * HOUR), stored(2)]
 
-    assert [one.id for one in policy.whom_to_evict(active, OTHER, 3, limit_policy)] == [first]
+    assert [one.id for one in policy.sessions_to_evict(active, OTHER, 3, limit_policy)] == [first]
 
 
 def test_among_equally_idle_sessions_the_oldest_gives_way() -> None:
-    assert [one.id for one in policy.whom_to_evict([stored(2), stored(1)], OTHER, 2, "evict_idle")] == [1]
+    assert [one.id for one in policy.sessions_to_evict([stored(2), stored(1)], OTHER, 2, "evict_idle")] == [1]
 
 
 def test_a_look_alike_elsewhere_gives_way_before_the_other_devices() -> None:
     active = [stored(1, device_key="Safari|iOS|iPhone"), stored(2, device_fingerprint="g"), stored(3, network="x")]
 
-    assert [one.id for one in policy.whom_to_evict(active, LAPTOP, 3, "evict_oldest")] == [3]
+    assert [one.id for one in policy.sessions_to_evict(active, LAPTOP, 3, "evict_oldest")] == [3]
 
 
 @pytest.mark.parametrize(

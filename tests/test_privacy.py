@@ -16,11 +16,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from session_service.extensions import db
-from session_service.privacy import erase, export
-from session_service.purge import purge
+from session_service.database.engine import db
+from session_service.services.personal_data import erase, export
+from session_service.services.purge import purge
 from tests.servers import PROJECT
-from tests.support import ANDROID, CHROME, FIREFOX, IPHONE, SECRET, SignIn, make_token, sign_in_with
+from tests.support import ANDROID, CHROME, FIREFOX, IPHONE, SECRET, SignIn, components_of, make_token, sign_in_with
 from tests.test_concurrency import (
     LIMIT,
     USER,
@@ -117,7 +117,7 @@ def command(app: Flask, *words: str) -> tuple[int, str, str]:
 
 def lines_of(app: Flask, user_id: str, **options: int) -> list[dict[str, Any]]:
     with app.app_context():
-        return list(export(user_id, app.extensions["settings"], **options))
+        return list(export(user_id, components_of(app).settings, **options))
 
 
 def lead_a_life(app: Flask) -> int:
@@ -309,7 +309,7 @@ def erase_user(_app: Flask) -> int:
 
 def purge_all(app: Flask) -> int:
     """Purge by a clock that is far ahead; return how many sessions that removed."""
-    rules = replace(app.extensions["settings"], RETENTION_DAYS=0)
+    rules = replace(components_of(app).settings, RETENTION_DAYS=0)
     *_, done = purge(rules, now=datetime(2100, 1, 1, tzinfo=UTC), batch=100)
     return done.removed
 

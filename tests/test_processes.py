@@ -15,7 +15,7 @@ from time import monotonic, sleep
 import pytest
 import urllib3
 
-from session_service.cores import choose_core
+from session_service.server.cores import choose_core
 from tests.outage import Call, calling
 from tests.servers import PROJECT, free_port, gunicorn, nginx
 from tests.support import CHROME, SECRET, make_token

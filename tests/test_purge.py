@@ -18,14 +18,15 @@ import urllib3
 from flask import Flask
 from sqlalchemy import insert, text
 
-from session_service import purge_store, store
-from session_service.extensions import db
-from session_service.models import SessionToken
-from session_service.purge import Purged, purge, would_purge
-from session_service.records import Client, OpenSession, Principal, StoredSession, Token
-from session_service.transaction import execute, transaction
+from session_service.database import purge_queries, session_queries
+from session_service.database.engine import db
+from session_service.database.models import SessionToken
+from session_service.database.transaction import execute, transaction
+from session_service.records import Client, Principal, StoredSession, Token, UnendedSession
+from session_service.services.purge import Purged, purge, would_purge
+from session_service.services.sign_in import SignIn
 from tests.servers import PROJECT, gunicorn
-from tests.support import CHROME, MEASURED, SECRET, make_token, settings
+from tests.support import CHROME, MEASURED, SECRET, components_of, make_token, settings
 
 MakeApp = Callable[..., Flask]
 
@@ -59,7 +60,7 @@ def put(number: int, **columns: object) -> int:
         "expires_at": NOON + 30 * DAY,
     }
     with transaction(writes=True):
-        session = store.insert_session(**{**values, **columns})
+        session = session_queries.insert_session(**{**values, **columns})
         remember(token(number), session.id)
     return session.id
 
@@ -68,7 +69,7 @@ def left() -> dict[int, StoredSession]:
     """Return what is on record."""
     with transaction():
         ids = execute(text("SELECT id FROM sessions ORDER BY id")).scalars().all()
-        rows = [store.get(one) for one in ids]
+        rows = [session_queries.get(one) for one in ids]
     return {row.id: row for row in rows if row}
 
 
@@ -114,8 +115,8 @@ def test_ended_sessions_go_when_their_retention_is_over_and_take_their_tokens_al
 
     assert (done.removed, list(left())) == (1, [kept])
     with transaction():
-        assert [one.id for one in store.list_by_token(token(2))] == [kept]
-        assert store.list_by_token(token(1)) == []
+        assert [one.id for one in session_queries.list_by_token(token(2))] == [kept]
+        assert session_queries.list_by_token(token(1)) == []
     assert gone not in left()
 
 
@@ -139,8 +140,8 @@ def test_tokens_are_forgotten_when_they_are_none_any_more() -> None:
 
     assert (before.forgotten, at.forgotten) == (0, 1)
     with transaction():
-        assert store.list_by_token(token(2)) == []
-        assert [one.id for one in store.list_by_token(token(1))] == [session_id]
+        assert session_queries.list_by_token(token(2)) == []
+        assert [one.id for one in session_queries.list_by_token(token(1))] == [session_id]
 
 
 @pytest.mark.usefixtures("on_record")
@@ -179,7 +180,7 @@ def test_a_batch_is_a_batch_whatever_the_planner_thinks_of() -> None:
     loops_alone = [f"SET LOCAL enable_{way} = off" for way in ("hashjoin", "mergejoin", "hashagg", "sort", "material")]
     removed = []
 
-    for deletion in (purge_store.delete_tokens, purge_store.delete_ended):
+    for deletion in (purge_queries.delete_tokens, purge_queries.delete_ended):
         with transaction(writes=True):
             for setting in loops_alone:
                 execute(text(setting))
@@ -215,8 +216,8 @@ def test_a_row_that_somebody_else_ended_meanwhile_keeps_its_reason() -> None:
     session_id = put(1, ended_at=NOON, end_reason="logout", ended_by="74")
 
     with transaction(writes=True):
-        assert purge_store.lock_open([session_id]) == []
-        purge_store.mark_ran_out({OpenSession("74", session_id, NOON, NOON + DAY): (NOON + DAY, "idle")})
+        assert purge_queries.lock_unended([session_id]) == []
+        purge_queries.mark_timed_out({UnendedSession("74", session_id, NOON, NOON + DAY): (NOON + DAY, "idle")})
 
     assert left()[session_id].end_reason == "logout"
 
@@ -227,7 +228,7 @@ def test_a_session_that_is_used_after_the_purge_looked_at_it_is_not_ended() -> N
     steps = purge(RULES, now=NOON + 7 * DAY, batch=1)
     next(steps)  # the first page is one session, and the generator stands before the next
     with transaction(writes=True):
-        store.mark_activity(unused, now=NOON + DAY, idle=RULES.idle, interval=timedelta(0))
+        session_queries.mark_activity(unused, now=NOON + DAY, idle=RULES.idle, interval=timedelta(0))
     *_, done = steps
 
     assert done.recorded == 1
@@ -238,10 +239,10 @@ def test_a_session_that_is_used_after_the_purge_looked_at_it_is_not_ended() -> N
 def test_an_end_is_judged_again_under_the_lock() -> None:
     session_id = put(1)
     with transaction():
-        (seen,) = purge_store.list_open_after(None, 10)
+        (seen,) = purge_queries.list_unended_after(None, 10)
     with transaction(writes=True):
-        store.mark_activity(session_id, now=NOON + DAY, idle=RULES.idle, interval=timedelta(0))
-        (locked,) = purge_store.lock_open([session_id])
+        session_queries.mark_activity(session_id, now=NOON + DAY, idle=RULES.idle, interval=timedelta(0))
+        (locked,) = purge_queries.lock_unended([session_id])
 
     assert (seen.last_activity, locked.last_activity) == (NOON, NOON + DAY)
 
@@ -259,13 +260,13 @@ def test_the_last_minute_is_kept_for_the_rule_on_sign_ins() -> None:
 
 def owners() -> set[str]:
     with transaction():
-        return {user_id for user_id, _ in purge_store.list_owners_after("", 1_000)}
+        return {user_id for user_id, _ in purge_queries.list_owners_after("", 1_000)}
 
 
 def add_owners(*user_ids: str) -> None:
     with transaction(writes=True):
         for user_id in user_ids:
-            store.lock_or_add_owner(user_id)
+            session_queries.lock_or_add_owner(user_id)
 
 
 @pytest.mark.usefixtures("on_record")
@@ -284,10 +285,10 @@ def test_a_user_is_forgotten_with_the_last_session() -> None:
 def test_a_user_who_signs_in_while_the_purge_looks_is_not_forgotten() -> None:
     add_owners("74", "75")
     with transaction():
-        seen = purge_store.list_owners_after("", 10)
+        seen = purge_queries.list_owners_after("", 10)
     put(1, user_id="74")
     with transaction(writes=True):
-        purge_store.delete_owners([user_id for user_id, _ in seen])
+        purge_queries.delete_owners([user_id for user_id, _ in seen])
 
     assert seen == [("74", False), ("75", False)]
     assert owners() == {"74"}
@@ -313,9 +314,9 @@ def command(app: Flask, *words: str) -> tuple[int, str]:
 def test_people_list_end_and_purge_by_commands(make_app: MakeApp) -> None:
     app = make_app(RETENTION_DAYS=0)
     with app.app_context():
-        service = app.extensions["session_service"]
+        service = components_of(app).sessions
         for number, agent in enumerate((CHROME, "Firefox")):
-            service.create_session(
+            SignIn(service.settings).create_session(
                 {}, by=Principal(user_id="74"), token=token(number), client=Client(agent, "203.0.113.7"), now=NOON
             )
     with time_machine.travel(NOON + DAY, tick=False):

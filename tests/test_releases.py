@@ -22,8 +22,8 @@ from packaging.version import Version
 
 from session_service import __version__
 from session_service.app import create_app
-from session_service.extensions import db
-from session_service.models import SCHEMA_REVISION
+from session_service.database.engine import db
+from session_service.database.models import SCHEMA_REVISION
 from tests.servers import OURS, PROJECT, gunicorn
 from tests.support import SECRET, make_token, settings
 from tests.test_concurrency import LIMIT, Caller, Faults, Records, creates_at_once, faults_of_creates

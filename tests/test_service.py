@@ -9,12 +9,14 @@ import pytest
 from flask import Flask
 from sqlalchemy.exc import StatementError
 
-from session_service import current, store
-from session_service.directory import UserDirectory
+from session_service.auth_server.user_directory import UserDirectory
+from session_service.database import session_queries
+from session_service.database.transaction import transaction
 from session_service.errors import CurrentSessionUnknown, NoCurrentSession, SessionNotFound
 from session_service.records import Client, CreatedSession, Principal, StoredSession, Token
-from session_service.service import SessionService
-from session_service.transaction import transaction
+from session_service.services import current_session
+from session_service.services.sessions import SessionService
+from session_service.services.sign_in import SignIn
 from tests.support import CHROME, FIREFOX, IPHONE
 
 NOON = datetime(2026, 2, 8, 12, tzinfo=UTC)
@@ -31,7 +33,7 @@ def create(
     service: SessionService, key: int = 1, *, now: datetime = NOON, user_agent: str = CHROME, **claimed: Any
 ) -> CreatedSession:
     client = Client(user_agent, "203.0.113.7")
-    return service.create_session(claimed, by=OWNER, token=token(key), client=client, now=now)
+    return SignIn(service.settings).create_session(claimed, by=OWNER, token=token(key), client=client, now=now)
 
 
 def with_settings(service: SessionService, **values: Any) -> SessionService:
@@ -42,7 +44,7 @@ def with_settings(service: SessionService, **values: Any) -> SessionService:
 
 def row(session_id: int) -> StoredSession:
     with transaction():
-        found = store.get(session_id)
+        found = session_queries.get(session_id)
     assert found is not None
     return found
 
@@ -61,19 +63,19 @@ def test_a_token_is_remembered_for_its_session_and_forgotten_by_nobody_else(serv
     created = create(service)
 
     with transaction():
-        assert [one.id for one in store.list_by_token(token())] == [created["id"]]
-        assert store.list_by_token(token(2)) == []
-        assert store.list_by_token(token(1, user_id="75")) == []
+        assert [one.id for one in session_queries.list_by_token(token())] == [created["id"]]
+        assert session_queries.list_by_token(token(2)) == []
+        assert session_queries.list_by_token(token(1, user_id="75")) == []
 
 
 def test_remembering_a_token_twice_changes_nothing(service: SessionService) -> None:
     created = create(service)
 
     with transaction(writes=True):
-        store.remember_token(token(), created["id"], now=NOON, idle=None)
+        session_queries.remember_token(token(), created["id"], now=NOON, idle=None)
 
     with transaction():
-        assert len(store.list_by_token(token())) == 1
+        assert len(session_queries.list_by_token(token())) == 1
 
 
 @pytest.mark.parametrize("after", [timedelta(days=30) - TICK, timedelta(days=30)])
@@ -95,7 +97,9 @@ def test_every_write_to_a_live_session_looks_at_its_idle_timeout(service: Sessio
     is_active = after < timedelta(hours=1)
 
     with transaction(writes=True):
-        moved = store.mark_activity(created["id"], now=NOON + after, idle=timedelta(hours=1), interval=timedelta(0))
+        moved = session_queries.mark_activity(
+            created["id"], now=NOON + after, idle=timedelta(hours=1), interval=timedelta(0)
+        )
 
     assert moved is is_active
     assert row(created["id"]).last_activity == (NOON + after if is_active else NOON)
@@ -117,7 +121,7 @@ def test_an_ended_session_is_not_touched_and_not_ended_again(service: SessionSer
 
     service.delete_session(created["id"], by=OWNER, now=NOON + 2 * TICK, current_id=created["id"])
     with transaction(writes=True):
-        moved = store.mark_activity(created["id"], now=NOON + 2 * TICK, idle=None, interval=timedelta(0))
+        moved = session_queries.mark_activity(created["id"], now=NOON + 2 * TICK, idle=None, interval=timedelta(0))
 
     assert not moved
     assert row(created["id"]) == ended
@@ -174,7 +178,9 @@ def test_a_use_case_that_fails_in_the_middle_leaves_nothing(service: SessionServ
     unstorable = replace(token(2), expires_at=datetime(2027, 1, 1))  # noqa: DTZ001 - the fault, met by the last statement
 
     with pytest.raises((StatementError, ValueError), match="naive datetime"):
-        service.create_session({}, by=OWNER, token=unstorable, client=Client(CHROME, "203.0.113.7"), now=NOON + TICK)
+        SignIn(service.settings).create_session(
+            {}, by=OWNER, token=unstorable, client=Client(CHROME, "203.0.113.7"), now=NOON + TICK
+        )
 
     assert row(first["id"]).ended_at is None
     assert [one["id"] for one in service.get_user_sessions("74", by=OWNER, now=NOON + TICK)] == [first["id"]]
@@ -201,7 +207,7 @@ def test_a_caller_who_only_reads_is_answered_while_somebody_else_holds_the_lock(
 
     def hold() -> None:
         with app.app_context(), transaction(writes=True):
-            store.mark_activity(created["id"], now=NOON + TICK, idle=None, interval=timedelta(0))
+            session_queries.mark_activity(created["id"], now=NOON + TICK, idle=None, interval=timedelta(0))
             held.set()
             released.wait(30)
 
@@ -209,7 +215,7 @@ def test_a_caller_who_only_reads_is_answered_while_somebody_else_holds_the_lock(
     holder.start()
     try:
         assert held.wait(30)
-        seen = current.current_session(
+        seen = current_session.current_session(
             token(), Client(CHROME, "203.0.113.7"), service.settings, now=NOON + timedelta(hours=1)
         )
     finally:
@@ -225,7 +231,7 @@ def test_no_late_touch_brings_back_a_session_that_ran_out_and_gave_its_place_awa
     create(strict, 2, now=NOON + timedelta(seconds=101), device_fingerprint="b")
 
     with transaction(writes=True):
-        moved = store.mark_activity(
+        moved = session_queries.mark_activity(
             first["id"], now=NOON + timedelta(seconds=99), idle=strict.settings.idle, interval=timedelta(0)
         )
 

@@ -19,7 +19,7 @@ from flask_migrate import upgrade
 from werkzeug.test import TestResponse
 
 from session_service.app import create_app
-from session_service.extensions import db
+from session_service.database.engine import db
 from tests.outage import MOST_SECONDS, SLACK
 from tests.support import FIREFOX, MEASURED, SignedIn, make_token, settings, sign_in_with
 

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from session_service import store
+from session_service.database import session_queries
+from session_service.database.transaction import transaction
 from session_service.records import StoredSession
-from session_service.transaction import transaction
 from tests.support import CHROME, EDGE, FIREFOX, IPHONE, MEASURED, SignedIn, SignIn, make_token, respelt, sign_in_with
 
 HOME, OFFICE = "203.0.113.7", "198.51.100.9"
@@ -88,7 +88,7 @@ def throw_out(sign_in: SignIn, how: str, user_id: int, victim_id: int) -> Signed
 
 def everything(app: Flask, user_id: int) -> list[StoredSession]:
     with app.app_context(), transaction():
-        return store.list_recent(str(user_id), datetime.fromisoformat("2000-01-01T00:00:00+00:00"))
+        return session_queries.list_recent(str(user_id), datetime.fromisoformat("2000-01-01T00:00:00+00:00"))
 
 
 def row_without_activity(session: StoredSession) -> StoredSession:

@@ -14,11 +14,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from session_service import tokens
-from session_service.key_source import FixedKeys, key_source
-from session_service.keys import HMAC_ALGORITHMS, Key
+from session_service.auth_server import tokens
+from session_service.auth_server.jwks import StaticKeys, verification_keys
+from session_service.auth_server.keys import HMAC_ALGORITHMS, Key
+from session_service.auth_server.tokens import TokenVerifier
 from session_service.records import Token
-from session_service.tokens import TokenVerifier
 from tests.support import FAR_AWAY, MEASURED, SECRET, make_token, settings
 
 NOW = datetime(2026, 2, 8, tzinfo=UTC)
@@ -38,14 +38,14 @@ VERIFIERS: dict[str, tuple[dict[str, Any], str]] = {
 def ask(verifier: TokenVerifier, encoded: str, now: datetime = NOW) -> Token | None:
     """Return what a token says, as the guards learn it; None for one that is refused."""
     try:
-        return verifier.token_of(encoded, now, lambda one: verifier.verify(one, now))
+        return verifier.verify(encoded, now)
     except jwt.InvalidTokenError:
         return None
 
 
 def make(**values: Any) -> TokenVerifier:
     chosen = settings(**values)
-    return TokenVerifier(chosen, key_source(chosen))
+    return TokenVerifier(chosen, verification_keys(chosen))
 
 
 @pytest.fixture(params=VERIFIERS)
@@ -135,14 +135,23 @@ def test_100000_random_edits(subject: tuple[TokenVerifier, str, Token], request:
 # What is remembered of a verification
 
 
-class Counting(FixedKeys):
+class Counting(StaticKeys):
     """Keys that count how often they are asked for."""
 
     asked = 0
+    _next_secret: str | None = None
 
     def find(self, kid: str | None) -> tuple[Key, ...]:
         self.asked += 1
-        return super().find(kid)
+        found = super().find(kid)
+        if self._next_secret is not None:
+            self.change(self._next_secret)
+            self._next_secret = None
+        return found
+
+    def change_once_found(self, secret: str) -> None:
+        """Change the keys after they were looked up the next time, before that look-up's caller uses them."""
+        self._next_secret = secret
 
     def change(self, secret: str) -> None:
         self._keys, self.generation = (Key(secret, HMAC_ALGORITHMS),), self.generation + 1
@@ -172,7 +181,7 @@ def test_what_is_remembered_does_not_outlive_exp(verifier: TokenVerifier) -> Non
 
     assert [ask(verifier, token, now) is not None for now in instants] == [True, True, False]
     with pytest.raises(jwt.ExpiredSignatureError):
-        verifier.token_of(token, instants[2], lambda one: verifier.verify(one, instants[2]))
+        verifier.verify(token, instants[2])
 
 
 def test_what_is_remembered_does_not_outlive_its_key(verifier: TokenVerifier, keys: Counting) -> None:
@@ -188,12 +197,9 @@ def test_what_is_remembered_does_not_outlive_its_key(verifier: TokenVerifier, ke
 def test_what_is_verified_while_the_keys_change_is_not_remembered(verifier: TokenVerifier, keys: Counting) -> None:
     token = make_token(74)
 
-    def decode(encoded: str) -> dict[str, Any]:
-        claims = verifier.verify(encoded, NOW)
-        keys.change("another-secret-with-quite-enough-bytes")
-        return claims
+    keys.change_once_found("another-secret-with-quite-enough-bytes")
 
-    assert verifier.token_of(token, NOW, decode).user_id == "74"
+    assert verifier.verify(token, NOW).user_id == "74"
     assert ask(verifier, token) is None
 
 

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from flask import Flask
 from flask.testing import FlaskClient
 
-from session_service.key_source import key_source
-from session_service.tokens import TokenVerifier
+from session_service.auth_server.jwks import verification_keys
+from session_service.auth_server.tokens import TokenVerifier
 from tests.support import FAR_AWAY, SECRET, hs256, make_token, raw_token, settings
 
 MakeApp = Callable[..., Flask]
@@ -233,9 +233,9 @@ def test_a_public_key_verifies_its_own_family_and_never_an_hmac(private: Any, al
     pem = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     key = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     trusting = settings(JWT_PUBLIC_KEY=pem.decode().replace("\n", "\\n"))
-    verifier = TokenVerifier(trusting, key_source(trusting))
+    verifier = TokenVerifier(trusting, verification_keys(trusting))
 
-    assert verifier.verify(make_token(key=key, algorithm=algorithm), NOW)["id"] == 74
+    assert verifier.verify(make_token(key=key, algorithm=algorithm), NOW).user_id == "74"
     for forged in (with_header({"alg": "HS256"}, secret=pem), make_token()):
         with pytest.raises(jwt.InvalidTokenError):
             verifier.verify(forged, NOW)

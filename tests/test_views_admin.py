@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from session_service.clock import utcnow
 from session_service.errors import UserNotFound
 from session_service.records import Principal
-from tests.support import IPHONE, SignIn, basic, body, make_token, sign_in_with
+from tests.support import IPHONE, SignIn, basic, body, components_of, make_token, sign_in_with
 
 MakeApp = Callable[..., Flask]
 CREDENTIALS = {"backend": "a-secret-of-the-backend", "billing": "another-secret-of-billing"}
@@ -135,7 +135,7 @@ def test_no_user_id_leads_to_another_place_on_the_auth_server(
     principal = Principal(user_id="1", is_admin=True, bearer=ADMIN["Authorization"].removeprefix("Bearer "))
 
     with app.app_context(), pytest.raises(UserNotFound):
-        app.extensions["session_service"].get_user_sessions(user_id, by=principal, now=utcnow())
+        components_of(app).sessions.get_user_sessions(user_id, by=principal, now=utcnow())
 
     assert ([user_id] if is_asked else []) == ASKED
 

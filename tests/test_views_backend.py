@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import event, text
 from werkzeug.test import TestResponse
 
-from session_service.extensions import db
+from session_service.database.engine import db
 from tests.support import CHROME, FAR_AWAY, FIREFOX, IPHONE, SignedIn, SignIn, basic, body, make_token, sign_in_with
 
 MakeApp = Callable[..., Flask]

@@ -8,8 +8,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from session_service.app import create_app
-from session_service.extensions import db
-from session_service.models import SCHEMA_REVISION
+from session_service.database.engine import db
+from session_service.database.models import SCHEMA_REVISION
 from tests.support import make_token, settings
 
 NOWHERE = "postgresql://nobody:secret@127.0.0.1:9/nothing"

@@ -9,9 +9,9 @@ import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
 
-from session_service import store
+from session_service.database import session_queries
+from session_service.database.transaction import transaction
 from session_service.records import StoredSession
-from session_service.transaction import transaction
 from tests.support import ANDROID, CHROME, EDGE, FIREFOX, IPHONE, SignedIn, SignIn, make_token, sign_in_with
 
 MakeApp = Callable[..., Flask]
@@ -39,7 +39,7 @@ SHAPE = {
 def row(app: Flask, session_id: int) -> StoredSession:
     """Return a session as it is on record."""
     with app.app_context(), transaction():
-        found = store.get(session_id)
+        found = session_queries.get(session_id)
     assert found is not None
     return found
 

@@ -1,13 +1,12 @@
 """What admins and services do with a user's sessions."""
 
 from session_service import errors
-from session_service.auth import caller, require_admin_or_service
-from session_service.clock import utcnow
+from session_service.components import components
 from session_service.records import SessionView
-from session_service.session_schema import ClosedMany, IncludeInactive, SessionResponse, closed_many
+from session_service.views.guards import GUARDED, caller, require_admin_or_service
 from session_service.views.parsing import StrictBlueprint, parse_owner, refuse_large_body
 from session_service.views.problems import documented
-from session_service.views.shared import GUARDED, service
+from session_service.views.schemas import ClosedMany, IncludeInactive, SessionResponse, closed_many
 
 USER_ID = {"in": "path", "name": "user_id", "schema": {"$ref": "#/components/schemas/UserId"}, "example": 74}
 SECURITY: list[dict[str, list[str]]] = [{"accessToken": []}, {"service": []}]
@@ -29,8 +28,8 @@ def list_user_sessions(query: dict[str, bool], user_id: str) -> list[SessionView
 
     With a user directory configured, a user whom neither this service nor the directory knows is 404.
     """
-    return service.get_user_sessions(
-        parse_owner(user_id), by=caller.principal, now=utcnow(), current_id=caller.current_id, **query
+    return components().sessions.get_user_sessions(
+        parse_owner(user_id), by=caller.principal, now=caller.now, current_id=caller.current_id, **query
     )
 
 
@@ -40,7 +39,7 @@ def list_user_sessions(query: dict[str, bool], user_id: str) -> list[SessionView
 def end_user_sessions(user_id: str) -> dict[str, object]:
     """Close all of a user's sessions: password changed, account disabled, device lost."""
     return closed_many(
-        service.delete_user_sessions(
-            parse_owner(user_id), by=caller.principal, now=utcnow(), current_id=caller.current_id
+        components().sessions.delete_user_sessions(
+            parse_owner(user_id), by=caller.principal, now=caller.now, current_id=caller.current_id
         )
     )

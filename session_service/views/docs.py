@@ -10,7 +10,7 @@ from session_service import errors
 from session_service.views.parsing import StrictBlueprint
 from session_service.views.problems import documented
 
-OWN_FILES = Path(__file__).resolve().parent.parent / "static"
+OWN_FILES = Path(__file__).resolve().parent.parent / "ui"
 SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
 FILES = {
     "docs.js": OWN_FILES,

@@ -4,9 +4,9 @@ from flask_smorest import Api
 
 from session_service.config import Settings
 from session_service.errors import MethodNotAllowed, RouteNotFound
-from session_service.identifiers import MAX_ID, MAX_TEXT_LENGTH
-from session_service.session_schema import UserId
+from session_service.rules.identifiers import MAX_ID, MAX_TEXT_LENGTH
 from session_service.views.problems import documented
+from session_service.views.schemas import UserId
 
 DESCRIPTION = """\
 Device sessions, limits and sign-out for access tokens that another server issues.

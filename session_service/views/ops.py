@@ -1,18 +1,21 @@
-"""How the service is: for load balancers and whoever is on call. No credentials, no secrets."""
+"""The state of the service, for load balancers and operators. No credentials, no secrets."""
 
 from collections.abc import Iterator
 
-from flask import Response, current_app
+from flask import Response
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from session_service import errors, metrics, purge
+from session_service import errors, metrics
+from session_service.components import components
 from session_service.deadline import at_most
 from session_service.errors import DatabaseUnavailable, NotReady
-from session_service.readiness import SECONDS_FOR_THE_DATABASE, what_is_missing
-from session_service.session_schema import Health, Readiness
+from session_service.limits import READINESS_DATABASE_SECONDS
+from session_service.services import purge
+from session_service.services.readiness import what_is_missing
 from session_service.views.parsing import StrictBlueprint
 from session_service.views.problems import documented
+from session_service.views.schemas import Health, Readiness
 
 bp = StrictBlueprint("ops", __name__, description="How the service is.")
 
@@ -21,7 +24,7 @@ bp = StrictBlueprint("ops", __name__, description="How the service is.")
 @bp.response(200, Health(), example={"status": "ok"})
 @bp.doc(security=[], responses=documented(errors.InternalError))
 def healthz() -> dict[str, str]:
-    """Say that the process answers, whatever the database does."""
+    """Say that the process answers, whatever state the database is in."""
     return {"status": "ok"}
 
 
@@ -29,12 +32,12 @@ def healthz() -> dict[str, str]:
 @bp.response(200, Readiness(), example={"status": "ready", "directory": "answers"})
 @bp.doc(security=[], responses=documented(errors.NotReady, errors.InternalError))
 def readyz() -> dict[str, str]:
-    """Say whether requests can be served: the database answers, its schema is not behind, and there is a key.
+    """Say whether requests can be served: the database answers, its schema is not outdated, and there is a key.
 
-    How the auth server answers as a directory of users is reported, and decides nothing.
+    How the auth server answers as a user directory is reported, but decides nothing.
     """
-    missing = what_is_missing(current_app.extensions["token_verifier"].keys)
-    directory = current_app.extensions["user_directory"].state
+    missing = what_is_missing(components().tokens.keys)
+    directory = components().user_directory.state
     if missing:
         raise NotReady("The service is not ready: " + "; ".join(missing) + ".", missing=missing, directory=directory)
     return {"status": "ready", "directory": directory}
@@ -44,16 +47,16 @@ def readyz() -> dict[str, str]:
 @bp.response(200, content_type="text/plain", description="Prometheus' text format, version 0.0.4.")
 @bp.doc(security=[], responses=documented(errors.InternalError))
 def show_metrics() -> Response:
-    """Show what was counted and measured, by all workers of this server, for Prometheus.
+    """Show the metrics of all workers of this server, for Prometheus.
 
-    What the purge has done is read from the database, and left out while that does not answer.
+    The purge's totals are read from the database, and left out while it does not answer.
     """
     return Response(metrics.exposition(_purge_runs()), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 def _purge_runs() -> Iterator[Metric]:
     try:
-        with at_most(SECONDS_FOR_THE_DATABASE):
+        with at_most(READINESS_DATABASE_SECONDS):
             done = purge.runs()
     except DatabaseUnavailable:
         return

@@ -8,13 +8,14 @@ from threading import Timer
 from typing import IO, Any, NoReturn, cast
 from urllib.parse import parse_qsl
 
-from flask import Request, Response, current_app, request
+from flask import Request, Response, request
 from flask_smorest import Blueprint
 from marshmallow import Schema, ValidationError, missing
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
+from session_service.components import components
 from session_service.errors import (
     BodyTooLarge,
     InvalidJson,
@@ -22,7 +23,7 @@ from session_service.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
-from session_service.identifiers import is_storable, parse_number, parse_user_id
+from session_service.rules.identifiers import is_storable, parse_number, parse_user_id
 
 FORM = "application/x-www-form-urlencoded"
 MAX_BODY_BYTES = 16 * 1024
@@ -187,7 +188,7 @@ def parse_owner(text: str) -> str:
     Raises:
         ValidationFailed: no user of a service with this `USER_ID_TYPE` can have it.
     """
-    user_id = parse_user_id(text, current_app.extensions["settings"].USER_ID_TYPE)
+    user_id = parse_user_id(text, components().settings.USER_ID_TYPE)
     if user_id is None:
         raise ValidationFailed(errors={"user_id": ["Not a user id."]})
     return user_id

@@ -10,8 +10,8 @@ from marshmallow import INCLUDE, Schema, fields
 from werkzeug.exceptions import HTTPException
 
 from session_service import errors
+from session_service.auth_server.tokens import AuthServerTokens
 from session_service.errors import SessionServiceError
-from session_service.extensions import jwt
 
 CONTENT_TYPE = "application/problem+json"
 CODE_HEADER = "X-Session-Code"
@@ -114,8 +114,8 @@ class ProblemApi(Api):
         """Describe no pages: lists are capped."""
 
 
-def init_app(app: Flask) -> None:
-    """Make every error of *app* leave in the one shape."""
+def init_app(app: Flask, jwt: AuthServerTokens) -> None:
+    """Answer every error of *app* as a problem document."""
     app.register_error_handler(SessionServiceError, problem)
     app.register_error_handler(Exception, _unexpected)
     jwt.unauthorized_loader(lambda _reason: problem(errors.TokenMissing()))

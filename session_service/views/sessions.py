@@ -3,11 +3,20 @@
 from flask import url_for
 
 from session_service import errors
-from session_service.auth import require_user, user
-from session_service.clock import utcnow
-from session_service.identifiers import MAX_ID
+from session_service.components import components
 from session_service.records import CreatedSession, SessionView
-from session_service.session_schema import (
+from session_service.rules.identifiers import MAX_ID
+from session_service.views.guards import (
+    ADOPTING,
+    GUARDED,
+    allows_ended_session,
+    require_user,
+    skips_current_session,
+    user,
+)
+from session_service.views.parsing import StrictBlueprint, parse_session_id, refuse_large_body
+from session_service.views.problems import documented
+from session_service.views.schemas import (
     Closed,
     ClosedMany,
     DeviceCount,
@@ -19,9 +28,6 @@ from session_service.session_schema import (
     closed,
     closed_many,
 )
-from session_service.views.parsing import StrictBlueprint, parse_session_id, refuse_large_body
-from session_service.views.problems import documented
-from session_service.views.shared import ADOPTING, GUARDED, service
 
 CREATED_HEADERS = {"Location": {"description": "Where the new session is.", "schema": {"type": "string"}}}
 SESSION_ID = {
@@ -49,13 +55,16 @@ bp.before_request(refuse_large_body)
         errors.SignInRateExceeded,
     )
 )
+@skips_current_session
 def create_session(claimed: dict[str, str | None]) -> tuple[CreatedSession, dict[str, str]]:
-    """Open a session for a token that was just issued.
+    """Create a session for a token that was just issued.
 
-    Call it right after a sign-in, with the new access token. The body may be left out altogether.
-    Where the device limit is reached, the sessions that had to give way are listed in `evicted`.
+    Call it right after a sign-in, with the new access token. The body may be left out.
+    Where the device limit is exceeded, `evicted` lists the sessions that ended for this one.
     """
-    created = service.create_session(claimed, by=user.principal, token=user.token, client=user.client, now=utcnow())
+    created = components().sign_in.create_session(
+        claimed, by=user.principal, token=user.token, client=user.client, now=user.now
+    )
     return created, {"Location": url_for("sessions.get_session", session_id=created["id"])}
 
 
@@ -65,8 +74,8 @@ def create_session(claimed: dict[str, str | None]) -> tuple[CreatedSession, dict
 @bp.doc(responses=documented(*GUARDED, *ADOPTING, errors.ValidationFailed))
 def list_my_sessions(query: dict[str, bool]) -> list[SessionView]:
     """List the caller's sessions, the last active first."""
-    return service.get_user_sessions(
-        user.token.user_id, by=user.principal, now=utcnow(), current_id=user.current_id, **query
+    return components().sessions.get_user_sessions(
+        user.token.user_id, by=user.principal, now=user.now, current_id=user.current_id, **query
     )
 
 
@@ -74,12 +83,12 @@ def list_my_sessions(query: dict[str, bool]) -> list[SessionView]:
 @bp.response(200, SessionResponse())
 @bp.doc(responses=documented(*GUARDED, *ADOPTING, errors.SessionNotFound))
 def get_session(session_id: str) -> SessionView:
-    """Show one session of the caller's own, or anybody's to an admin.
+    """Show one session of the caller's own, or of any user to an admin.
 
     Somebody else's session and an unknown id get the same answer.
     """
-    return service.get_session(
-        parse_session_id(session_id), by=user.principal, now=utcnow(), current_id=user.current_id
+    return components().sessions.get_session(
+        parse_session_id(session_id), by=user.principal, now=user.now, current_id=user.current_id
     )
 
 
@@ -87,17 +96,20 @@ def get_session(session_id: str) -> SessionView:
 @bp.response(200, Closed())
 @bp.doc(responses=documented(*GUARDED, *ADOPTING, errors.SessionNotFound))
 def end_session(session_id: str) -> dict[str, object]:
-    """Close one session of the caller's own, or anybody's as an admin; repeating it gives the same answer."""
-    service.delete_session(parse_session_id(session_id), by=user.principal, now=utcnow(), current_id=user.current_id)
+    """Close one session of the caller's own, or of any user as an admin; repeating it gives the same answer."""
+    components().sessions.delete_session(
+        parse_session_id(session_id), by=user.principal, now=user.now, current_id=user.current_id
+    )
     return closed("Session closed successfully")
 
 
 @bp.delete("/logout")
 @bp.response(200, Closed(), example=closed("Current session closed successfully"))
 @bp.doc(responses=documented(*GUARDED, errors.NoCurrentSession))
+@allows_ended_session
 def logout() -> dict[str, object]:
     """Close the session that this call comes from; repeating it gives the same answer."""
-    service.logout(user.current, by=user.principal, now=utcnow())
+    components().sessions.logout(user.current, by=user.principal, now=user.now)
     return closed("Current session closed successfully")
 
 
@@ -108,8 +120,8 @@ def logout() -> dict[str, object]:
 def logout_all(query: dict[str, bool]) -> dict[str, object]:
     """Close all of the caller's sessions, the current one included unless it is excluded."""
     return closed_many(
-        service.delete_user_sessions(
-            user.token.user_id, by=user.principal, now=utcnow(), current_id=user.current_id, **query
+        components().sessions.delete_user_sessions(
+            user.token.user_id, by=user.principal, now=user.now, current_id=user.current_id, **query
         )
     )
 
@@ -120,8 +132,8 @@ def logout_all(query: dict[str, bool]) -> dict[str, object]:
 def count_devices() -> dict[str, int]:
     """Count the devices that the caller is signed in on, and say how many are allowed."""
     return {
-        "active_devices": service.get_session_count(user.token.user_id, now=utcnow()),
-        "max_devices": service.settings.MAX_SESSIONS_PER_USER,
+        "active_devices": components().sessions.get_session_count(user.token.user_id, now=user.now),
+        "max_devices": components().settings.MAX_SESSIONS_PER_USER,
     }
 
 
@@ -129,5 +141,5 @@ def count_devices() -> dict[str, int]:
 @bp.response(200, SessionResponse())
 @bp.doc(responses=documented(*GUARDED, *ADOPTING, errors.NoCurrentSession))
 def update_activity() -> SessionView:
-    """Note that the current session is in use, at once: any other call does so by itself, once in a while."""
-    return service.update_session_activity(user.current, by=user.principal, now=utcnow())
+    """Record at once that the current session is in use; any other call records it too, but not each time."""
+    return components().sessions.update_session_activity(user.current, by=user.principal, now=user.now)

@@ -1,0 +1,135 @@
+"""The purge's SQL, as functions, to be called within a `transaction`: each touches at most *limit* rows.
+
+Rows that another transaction holds are left for the next run (`SKIP LOCKED`; SQLite has one writer at a time).
+"""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import Select, Table, column, delete, func, select, tuple_, update, values
+from sqlalchemy.sql.dml import ReturningDelete
+
+from session_service.database.models import PurgeTotals, SessionOwner, SessionToken, UserSession
+from session_service.database.transaction import execute, publish_after_commit
+from session_service.records import EndReason, PurgeRuns, SessionEvent, UnendedSession
+
+_sessions = cast(Table, UserSession.__table__)
+_tokens = cast(Table, SessionToken.__table__)
+_totals = cast(Table, PurgeTotals.__table__)
+_owners = cast(Table, SessionOwner.__table__)
+_has_session = select(_sessions.c.id).where(_sessions.c.user_id == _owners.c.user_id).exists()
+_open_columns = [_sessions.c[name] for name in UnendedSession._fields]
+
+
+def list_unended_after(after: UnendedSession | None, limit: int) -> list[UnendedSession]:
+    """Return the next sessions whose end is not on record, in the order of their partial index; no lock is taken."""
+    key = tuple_(_sessions.c.user_id, _sessions.c.id)
+    page = select(*_open_columns).where(_sessions.c.ended_at.is_(None)).order_by(*key.clauses).limit(limit)
+    if after is not None:
+        page = page.where(key > tuple_(after.user_id, after.id))
+    return [UnendedSession._make(row) for row in execute(page)]
+
+
+def lock_unended(ids: Collection[int]) -> list[UnendedSession]:
+    """Lock those of these sessions that nobody else holds and that have no end on record; return them as they are."""
+    unended = select(*_open_columns).where(_sessions.c.id.in_(ids), _sessions.c.ended_at.is_(None))
+    return [UnendedSession._make(row) for row in execute(unended.with_for_update(skip_locked=True))]
+
+
+def mark_timed_out(ends: Mapping[UnendedSession, tuple[datetime, EndReason]]) -> None:
+    """Record these ends, of sessions that are locked.
+
+    In one statement: PostgreSQL may look through the whole table for it, but then once and not for each row.
+    """
+    names = ("id", "ended_at", "end_reason")
+    rows = [(one.id, at, reason) for one, (at, reason) in ends.items()]
+    timed_out = values(*[column(name, _sessions.c[name].type) for name in names]).data(rows).cte("timed_out")
+    record = (
+        update(_sessions)
+        .where(_sessions.c.id == timed_out.c.id, _sessions.c.ended_at.is_(None))
+        .values(ended_at=timed_out.c.ended_at, end_reason=timed_out.c.end_reason)
+        .returning(_sessions.c.id, _sessions.c.user_id, _sessions.c.end_reason)
+    )
+    for session_id, user_id, reason in execute(record):
+        publish_after_commit(SessionEvent("ended", session_id, user_id, reason, None))
+
+
+def delete_ended(before: datetime, limit: int) -> int:
+    """Remove sessions that ended at or before *before*, the first to end first, with the tokens of each."""
+    oldest = (
+        select(_sessions.c.id)
+        .where(_sessions.c.ended_at <= before)
+        .order_by(_sessions.c.ended_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return _count_deleted(delete(_sessions).where(_sessions.c.id.in_(_once(oldest))).returning(_sessions.c.id))
+
+
+def delete_tokens(expired_at: datetime, limit: int) -> int:
+    """Forget tokens that are no tokens any more at *expired_at*."""
+    key = (_tokens.c.token_key, _tokens.c.session_id)
+    oldest = (
+        select(*key)
+        .where(_tokens.c.expires_at <= expired_at)
+        .order_by(_tokens.c.expires_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return _count_deleted(delete(_tokens).where(tuple_(*key).in_(_once(oldest))).returning(_tokens.c.session_id))
+
+
+def _once(rows: Select[Any]) -> Select[Any]:
+    """Return a query for *rows* that is run once: of a plain subquery PostgreSQL may ask for *limit* rows again and
+    again, and each time get those that are not yet gone. One that locks is never inlined.
+    """
+    return select(rows.cte("oldest"))
+
+
+def list_owners_after(after: str, limit: int) -> list[tuple[str, bool]]:
+    """Return the next users by id, "" being before all, and whether there is any session of each; no lock is taken."""
+    page = select(_owners.c.user_id, _has_session).where(_owners.c.user_id > after)
+    return [(user_id, has) for user_id, has in execute(page.order_by(_owners.c.user_id).limit(limit))]
+
+
+def delete_owners(user_ids: Collection[str]) -> int:
+    """Remove the rows of those users who have no session and whom nobody holds locked.
+
+    Locked by one statement, judged by the next: one alone would judge by what was there before it had the locks.
+    """
+    free = select(_owners.c.user_id).where(_owners.c.user_id.in_(user_ids)).with_for_update(skip_locked=True)
+    locked = execute(free).scalars().all()
+    gone = delete(_owners).where(_owners.c.user_id.in_(locked), ~_has_session)
+    return _count_deleted(gone.returning(_owners.c.user_id))
+
+
+def count_ended(before: datetime) -> int:
+    """Return how many sessions `delete_ended` would remove in the end."""
+    return _count(_sessions, _sessions.c.ended_at <= before)
+
+
+def count_expired_tokens(at: datetime) -> int:
+    """Return how many tokens `delete_tokens` would forget in the end."""
+    return _count(_tokens, _tokens.c.expires_at <= at)
+
+
+def add_run(recorded: int, removed: int, forgotten: int, at: datetime) -> None:
+    """Note that a run has come to its end, and what it did."""
+    done = {"runs": 1, "recorded": recorded, "removed": removed, "forgotten": forgotten}
+    totals = {name: _totals.c[name] + number for name, number in done.items()}
+    execute(update(_totals).values(**totals, last_run_at=at))
+
+
+def runs() -> PurgeRuns:
+    """Return what all runs have done together."""
+    return PurgeRuns._make(execute(select(*[_totals.c[name] for name in PurgeRuns._fields])).one())
+
+
+def _count(table: Table, condition: Any) -> int:
+    return int(execute(select(func.count()).select_from(table).where(condition)).scalar_one())
+
+
+def _count_deleted(statement: ReturningDelete[Any]) -> int:
+    # SQLite's driver counts no rows of a statement that begins with WITH.
+    return len(execute(statement).all())

@@ -1,0 +1,183 @@
+"""Queries on sessions, as functions that run within a `transaction`. None of them commits.
+
+``get_*`` returns a row or None, ``list_*`` a list in a stated order, ``mark_*`` what it changed.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import inspect
+
+from session_service.database import statements
+from session_service.database.driver import Answer, Prepared, Values
+from session_service.database.models import VERSION_TABLE
+from session_service.database.transaction import connection, publish_after_commit, run_all_prepared, run_prepared
+from session_service.records import End, EndReason, ObservedDevice, SessionEvent, SignInState, StoredSession, Token
+
+_BEGINNING = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
+
+
+def lock_or_add_owner(user_id: str) -> None:
+    """Do what `lock_owner` does, and add the owner's row if it is missing; the lock is held afterwards.
+
+    A concurrent erase may delete the row between the two statements, so it is tried again; a row that this transaction
+    added cannot go.
+    """
+    while not lock_owner(user_id):
+        run_prepared(statements.ADD_OWNER, {"of_user": user_id})
+
+
+def lock_owner(user_id: str) -> bool:
+    """Lock *user_id*'s sessions against other decisions until the end of the transaction; wait for the lock.
+
+    On SQLite the writing transaction itself is the lock. Read the sessions only after this: a statement that locks and
+    counts at once counts what was there before it had the lock.
+
+    Returns whether there is a row to lock; without one there are no sessions.
+    """
+    # SQLAlchemy leaves FOR UPDATE out on SQLite, which does not have it.
+    return run_prepared(statements.LOCK_OWNER, {"of_user": user_id}).fetchone() is not None
+
+
+def get(session_id: int) -> StoredSession | None:
+    """Return one session of any user."""
+    return _one(run_prepared(statements.GET, {"of_id": session_id}))
+
+
+def list_active(user_id: str, now: datetime, idle: timedelta | None) -> list[StoredSession]:
+    """Return the user's active sessions, the last active first."""
+    return _all(statements.LIST_ACTIVE, {"of_user": user_id, **_moment(now, idle)})
+
+
+def list_ended(user_id: str, now: datetime, idle: timedelta | None) -> list[StoredSession]:
+    """Return the user's newest ended sessions, those past a time limit included, newest first."""
+    return _all(statements.LIST_ENDED, {"of_user": user_id, **_moment(now, idle)})
+
+
+def list_recent(user_id: str, ended_after: datetime) -> list[StoredSession]:
+    """Return the user's unended sessions, then those that ended after *ended_after*, each newest first."""
+    return _all(statements.LIST_RECENT, {"of_user": user_id, "ended_after": ended_after})
+
+
+def count_active(user_id: str, now: datetime, idle: timedelta | None) -> int:
+    """Return the number of the user's active sessions."""
+    return int(run_prepared(statements.COUNT_ACTIVE, {"of_user": user_id, **_moment(now, idle)}).fetchone()[0])
+
+
+def has_any(user_id: str) -> bool:
+    """Return whether the user has any session, ended ones included."""
+    return run_prepared(statements.ANY_OF_USER, {"of_user": user_id}).fetchone() is not None
+
+
+def list_by_token(token: Token) -> list[StoredSession]:
+    """Return the sessions that *token* stands for, newest first; mostly one.
+
+    With a `sid`: the newest session with it. Otherwise: those that this token created, or if there are none, those that
+    it was remembered for.
+    """
+    return _all(*_by_token(token))
+
+
+def lock_and_read_state(token: Token, device: ObservedDevice, recent: int) -> SignInState:
+    """Do what `lock_or_add_owner` does, and return the state after that.
+
+    Args:
+        recent: how many `created_at` are wanted.
+    """
+    of_user = {"of_user": token.user_id}
+    reads = (
+        _by_token(token),
+        (statements.LIST_CREATED_AT, {**of_user, "most": recent}),
+        (statements.LIST_UNENDED, of_user),
+    )
+    locked, *answers = run_all_prepared((statements.LOCK_OWNER, of_user), *reads)
+    if locked.fetchone() is None:
+        lock_or_add_owner(token.user_id)
+        answers = run_all_prepared(*reads)
+    token_sessions, created_at, unended = (answer.fetchall() for answer in answers)
+    return SignInState(device, _sessions(token_sessions), [at for (at,) in created_at], _sessions(unended))
+
+
+def insert_session(**values: object) -> StoredSession:
+    """Add a session; *values* are columns of `UserSession` without the id, null where they are left out."""
+    every = {**dict.fromkeys(statements.INSERTED), **values}
+    return StoredSession._make(run_prepared(statements.INSERT, every).fetchone())
+
+
+def remember_token(
+    token: Token, session_id: int, *, now: datetime, idle: timedelta | None, is_opener: bool = False
+) -> None:
+    """Remember that *token* created this session (*is_opener*) or belongs to it, if it is active; may be repeated."""
+    values = {"token_key": token.key, "until": token.expires_at, "opens": is_opener}
+    run_prepared(statements.REMEMBER_TOKEN, {**values, "of_id": session_id, **_moment(now, idle)})
+
+
+def mark_ended(session_id: int, end: End, idle: timedelta | None) -> StoredSession | None:
+    """End a session that is active at `end.at`; return it as it is then, or None if this call did not end it."""
+    values = {"of_id": session_id, **_end_values(end), **_moment(end.at, idle)}
+    ended = _one(run_prepared(statements.MARK_ENDED, values))
+    if ended:
+        publish_after_commit(SessionEvent("ended", ended.id, ended.user_id, end.reason, end.by, end.successor_id))
+    return ended
+
+
+def mark_timed_out(session: StoredSession, end: tuple[datetime, EndReason]) -> None:
+    """Record that a time limit ended *session*, unless it was used since it was read."""
+    values = {"of_id": session.id, "seen": session.last_activity, "new_ended_at": end[0], "new_end_reason": end[1]}
+    if run_prepared(statements.MARK_TIMED_OUT, values).rowcount:
+        publish_after_commit(SessionEvent("ended", session.id, session.user_id, end[1], None))
+
+
+def mark_all_ended(user_id: str, end: End, idle: timedelta | None, *, except_id: int | None = None) -> int:
+    """End the user's sessions that are active at `end.at`, except *except_id*; return how many this call ended."""
+    values = {"of_user": user_id, "except_id": except_id or 0, **_end_values(end), **_moment(end.at, idle)}
+    ended = run_prepared(statements.MARK_ALL_ENDED, values).fetchall()
+    for (session_id,) in ended:
+        publish_after_commit(SessionEvent("ended", session_id, user_id, end.reason, end.by))
+    return len(ended)
+
+
+def mark_activity(session_id: int, *, now: datetime, idle: timedelta | None, interval: timedelta) -> bool:
+    """Set `last_activity` to *now* if the session is active and *interval* has passed; return whether it was set.
+
+    With an interval of zero it is always written, but never to an earlier time: clocks of two machines differ.
+    """
+    values = {"of_id": session_id, "due": now - interval, **_moment(now, idle)}
+    return bool(run_prepared(statements.TOUCH, values).rowcount)
+
+
+def schema_revision() -> str | None:
+    """Return the migration that the database is at; None without our tables."""
+    if not inspect(connection()).has_table(VERSION_TABLE):
+        return None
+    row = run_prepared(statements.SCHEMA_REVISION, {}).fetchone()
+    return str(row[0]) if row else None
+
+
+def _moment(now: datetime, idle: timedelta | None) -> dict[str, datetime]:
+    """Return the parameters of `statements._active`: sessions last active at or before `idle_since` are idle."""
+    return {"now": now, "idle_since": _BEGINNING if idle is None else now - idle}
+
+
+def _end_values(end: End) -> dict[str, object]:
+    return {"new_end_reason": end.reason, "new_ended_by": end.by, "new_successor_id": end.successor_id}
+
+
+def _one(answer: Answer) -> StoredSession | None:
+    row = answer.fetchone()
+    return None if row is None else StoredSession._make(row)
+
+
+def _all(statement: Prepared, values: Values) -> list[StoredSession]:
+    return _sessions(run_prepared(statement, values).fetchall())
+
+
+def _sessions(rows: Iterable[Any]) -> list[StoredSession]:
+    return [StoredSession._make(row) for row in rows]
+
+
+def _by_token(token: Token) -> tuple[Prepared, Values]:
+    if token.sid is None:
+        return statements.LIST_BY_TOKEN, {"token_key": token.key, "of_user": token.user_id}
+    return statements.GET_BY_SID, {"of_user": token.user_id, "sid": token.sid}

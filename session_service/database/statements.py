@@ -1,0 +1,141 @@
+"""The SQL itself: statements of Core, built once, for both databases; `store` says what each is for.
+
+Building one costs as much as running it.
+"""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from sqlalchemy import Integer, String, Table, and_, bindparam, case, column, func, insert, or_, select, table, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from session_service.database.driver import Prepared
+from session_service.database.models import VERSION_TABLE, SessionOwner, SessionToken, UserSession
+from session_service.records import StoredSession
+
+MAX_ENDED_LISTED = 100
+"""Most ended sessions in one list, the newest by id (contract of `include_inactive`)."""
+
+MAX_ACTIVE_LISTED = 1_000
+"""No list is without an end; the device limit itself cannot be set higher."""
+
+_sessions = cast(Table, UserSession.__table__)
+_tokens = cast(Table, SessionToken.__table__)
+_owners = cast(Table, SessionOwner.__table__)
+_columns = [_sessions.c[name] for name in StoredSession._fields]
+
+_of_user = _sessions.c.user_id == bindparam("of_user")
+_of_id = _sessions.c.id == bindparam("of_id")
+_active = and_(
+    _sessions.c.ended_at.is_(None),
+    _sessions.c.expires_at > bindparam("now", type_=_sessions.c.expires_at.type),
+    _sessions.c.last_activity > bindparam("idle_since", type_=_sessions.c.last_activity.type),
+)
+"""`policy.is_active` as a WHERE clause: every read of live sessions, and every write to one, goes through it."""
+
+_now = bindparam("now", type_=_sessions.c.ended_at.type)
+_end: dict[str, Any] = {
+    # Another machine's clock, or the wait for a lock: nothing ends before it was last used.
+    "ended_at": case((_sessions.c.last_activity > _now, _sessions.c.last_activity), else_=_now),
+    **{name: bindparam(f"new_{name}") for name in ("end_reason", "ended_by", "successor_id")},
+}
+
+
+def _unless_there(build: Callable[[Any], Any]) -> Prepared:
+    """Return an INSERT that passes over what is there already: the standard's cannot, each database's own can."""
+    on_postgresql, on_sqlite = (
+        build(insert_into).on_conflict_do_nothing() for insert_into in (postgresql.insert, sqlite.insert)
+    )
+    return Prepared(on_postgresql, on_sqlite=on_sqlite)
+
+
+GET = Prepared(select(*_columns).where(_of_id))
+LIST_ACTIVE = Prepared(
+    select(*_columns)
+    .where(_of_user, _active)
+    .order_by(_sessions.c.last_activity.desc(), _sessions.c.id.desc())
+    .limit(MAX_ACTIVE_LISTED)
+)
+LIST_ENDED = Prepared(
+    select(*_columns).where(_of_user, ~_active).order_by(_sessions.c.id.desc()).limit(MAX_ENDED_LISTED)
+)
+LIST_UNENDED = Prepared(
+    select(*_columns).where(_of_user, _sessions.c.ended_at.is_(None)).order_by(_sessions.c.id).limit(MAX_ACTIVE_LISTED)
+)
+LIST_RECENT = Prepared(
+    select(*_columns)
+    .where(
+        _of_user,
+        or_(
+            _sessions.c.ended_at.is_(None),
+            _sessions.c.ended_at > bindparam("ended_after", type_=_sessions.c.ended_at.type),
+        ),
+    )
+    .order_by(_sessions.c.ended_at.is_not(None), _sessions.c.id.desc())
+    .limit(MAX_ACTIVE_LISTED)
+)
+COUNT_ACTIVE = Prepared(select(func.count()).select_from(_sessions).where(_of_user, _active))
+ANY_OF_USER = Prepared(select(_sessions.c.id).where(_of_user).limit(1))
+LIST_CREATED_AT = Prepared(
+    select(_sessions.c.created_at)
+    .where(_of_user)
+    .order_by(_sessions.c.id.desc())
+    .limit(bindparam("most", type_=Integer))
+)
+_openers = _tokens.alias("openers")
+LIST_BY_TOKEN = Prepared(
+    select(*_columns)
+    .join(_tokens, _tokens.c.session_id == _sessions.c.id)
+    .where(
+        _tokens.c.token_key == bindparam("token_key"),
+        _of_user,
+        or_(
+            _tokens.c.is_opener,
+            ~select(_openers.c.session_id)
+            .where(_openers.c.token_key == bindparam("token_key"), _openers.c.is_opener)
+            .exists(),
+        ),
+    )
+    .order_by(_sessions.c.id.desc())
+    .limit(MAX_ENDED_LISTED)
+)
+GET_BY_SID = Prepared(
+    select(*_columns).where(_of_user, _sessions.c.sid == bindparam("sid")).order_by(_sessions.c.id.desc()).limit(1)
+)
+_TOKEN_OF_ACTIVE = select(
+    bindparam("token_key", type_=_tokens.c.token_key.type),
+    _sessions.c.id,
+    bindparam("until", type_=_tokens.c.expires_at.type),
+    bindparam("opens", type_=_tokens.c.is_opener.type),
+).where(_of_id, _active)
+REMEMBER_TOKEN = _unless_there(
+    lambda insert_into: insert_into(_tokens).from_select(
+        ["token_key", "session_id", "expires_at", "is_opener"], _TOKEN_OF_ACTIVE
+    )
+)
+ADD_OWNER = _unless_there(lambda insert_into: insert_into(_owners).values(user_id=bindparam("of_user")))
+LOCK_OWNER = Prepared(select(_owners.c.user_id).where(_owners.c.user_id == bindparam("of_user")).with_for_update())
+INSERTED = [column.name for column in _sessions.c if column.name != "id"]
+INSERT = Prepared(insert(_sessions).values({name: bindparam(name) for name in INSERTED}).returning(*_columns))
+MARK_ENDED = Prepared(update(_sessions).where(_of_id, _active).values(_end).returning(*_columns))
+MARK_TIMED_OUT = Prepared(
+    update(_sessions)
+    .where(
+        _of_id,
+        _sessions.c.ended_at.is_(None),
+        _sessions.c.last_activity == bindparam("seen", type_=_sessions.c.last_activity.type),
+    )
+    .values(ended_at=bindparam("new_ended_at"), end_reason=bindparam("new_end_reason"))
+)
+MARK_ALL_ENDED = Prepared(
+    update(_sessions)
+    .where(_of_user, _active, _sessions.c.id != bindparam("except_id"))
+    .values(_end)
+    .returning(_sessions.c.id)
+)
+TOUCH = Prepared(
+    update(_sessions)
+    .where(_of_id, _active, _sessions.c.last_activity <= bindparam("due", type_=_sessions.c.last_activity.type))
+    .values(last_activity=bindparam("now"))
+)
+SCHEMA_REVISION = Prepared(select(column("version_num", String)).select_from(table(VERSION_TABLE)))

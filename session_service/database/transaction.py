@@ -1,0 +1,137 @@
+"""One use case, one transaction: how it begins and ends, and what it means if the database does not answer."""
+
+import logging
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult, Executable
+from sqlalchemy.exc import (
+    DatabaseError,
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from session_service import deadline, events, metrics
+from session_service.bulkhead import BulkheadFull
+from session_service.database.driver import STALE, Answer, Prepared, Values, run_all
+from session_service.database.engine import LONG, WRITES, db
+from session_service.errors import DatabaseUnavailable
+from session_service.limits import COMMAND_TRANSACTION_SECONDS, LONG_TRANSACTION_SECONDS
+from session_service.records import SessionEvent
+
+TABLES_MISSING = {"42P01", "42703"}
+"""PostgreSQL's undefined_table and undefined_column: the migrations have not run (SQLite: an OperationalError)."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Transaction:
+    connection: Connection
+    events: list[SessionEvent] = field(default_factory=list)
+
+
+_current: ContextVar[_Transaction] = ContextVar("transaction")
+
+
+@contextmanager
+def transaction(*, writes: bool = False, takes_long: bool = False) -> Iterator[None]:
+    """Run a block in one transaction: all of it is committed, or nothing.
+
+    Args:
+        writes: without it no lock is taken and nothing is committed. On SQLite the block sees one state; on PostgreSQL
+            each statement sees what is committed by then, as it would at READ COMMITTED anyway, and the round trips
+            of BEGIN and COMMIT are saved.
+        takes_long: the statements have no time limit on the server: counting all rows takes as long as it takes.
+
+    Raises:
+        DatabaseUnavailable: there was no answer in time, the connection broke (perhaps during the commit), or all
+            connections of this process wait for answers.
+    """
+    began_at = monotonic()
+    try:
+        with _deadline(takes_long), db.bulkhead.slot():
+            published = yield from _run(began_at, writes=writes, takes_long=takes_long)
+    except BulkheadFull as error:
+        metrics.database_refusals.labels("no_connection").inc()
+        raise DatabaseUnavailable(retry_after=1) from error
+    finally:
+        metrics.database_transactions.observe(monotonic() - began_at)
+    events.publish(published)
+
+
+def _deadline(takes_long: bool) -> Any:
+    """Return the deadline of a transaction; a request has an earlier one of its own."""
+    return deadline.at_most(LONG_TRANSACTION_SECONDS if takes_long else COMMAND_TRANSACTION_SECONDS)
+
+
+def _run(began_at: float, *, writes: bool, takes_long: bool) -> Generator[None, None, list[SessionEvent]]:
+    try:
+        with metrics.connections_in_use.track_inprogress(), db.engine.connect() as connection:
+            metrics.database_wait.observe(monotonic() - began_at)
+            if writes or takes_long:
+                connection.execution_options(**{WRITES: writes, LONG: takes_long})
+                connection.begin()
+            current = _Transaction(connection)
+            token = _current.set(current)
+            try:
+                yield
+                if writes:
+                    connection.commit()
+            finally:
+                _current.reset(token)
+            return current.events
+    except BaseException as error:
+        if not _is_unavailable(error):
+            raise
+        metrics.database_refusals.labels("unavailable").inc()
+        _log.warning("the database did not answer: %s", _in_short(error))
+        raise DatabaseUnavailable(retry_after=1) from error
+
+
+def execute(statement: Executable, values: Any = None) -> CursorResult[*tuple[Any, ...]]:
+    """Run a statement within the current transaction."""
+    return connection().execute(statement, values)
+
+
+def run_prepared(statement: Prepared, values: Values) -> Answer:
+    """Run a prepared statement within the current transaction."""
+    return statement.run(connection(), values)
+
+
+def run_all_prepared(*statements: tuple[Prepared, Values]) -> list[Answer]:
+    """Run prepared statements in this order, in one round trip on PostgreSQL; none may need another one's answer."""
+    return run_all(connection(), statements)
+
+
+def connection() -> Connection:
+    """Return the connection of the current transaction."""
+    return _current.get().connection
+
+
+def publish_after_commit(event: SessionEvent) -> None:
+    """Publish *event* once the current transaction is committed; a rollback drops it."""
+    _current.get().events.append(event)
+
+
+def _is_unavailable(error: BaseException) -> bool:
+    """Return whether the database was unavailable, rather than the statement wrong."""
+    if isinstance(error, (ProgrammingError, NotSupportedError)):
+        return getattr(error.orig, "sqlstate", None) in TABLES_MISSING | STALE
+    # SQLite raises a plain DatabaseError for a file that is damaged or is no database.
+    kinds = (OperationalError, InterfaceError, InternalError, PoolTimeoutError)
+    return isinstance(error, kinds) or type(error) is DatabaseError
+
+
+def _in_short(error: BaseException) -> str:
+    """Return the driver's message on one line, without the statement and its values."""
+    cause = getattr(error, "orig", None) or error
+    return f"{type(cause).__name__}: {' '.join(str(cause).split())[:200]}"

@@ -1,0 +1,157 @@
+"""Which session does a token belong to? The answer decides whether logout ends the right device.
+
+In this order: the `sid` claim alone, where tokens have one; the token itself, which a session remembers; the device
+that the token is used on. If none of them tells, the token has no session.
+"""
+
+from datetime import datetime
+from typing import assert_never
+
+from session_service.clock import as_text, in_words
+from session_service.config import Settings
+from session_service.database import session_queries
+from session_service.database.transaction import transaction
+from session_service.errors import DatabaseUnavailable, SessionEnded
+from session_service.records import Client, EndReason, ObservedDevice, StoredSession, Token
+from session_service.rules import addresses, devices, policy, session_matching
+
+_HANDHELD_TYPES = ("mobile", "tablet")
+
+
+def current_session(
+    token: Token, client: Client, settings: Settings, *, now: datetime, may_have_ended: bool = False
+) -> StoredSession | None:
+    """Return the session that *token* belongs to, and record its activity; None if it has none.
+
+    A valid token without a session is accepted: only an *ended* session is refused.
+
+    Raises:
+        SessionEnded: the session has ended, unless *may_have_ended*.
+    """
+    with transaction():
+        session, is_new_token = _find(token, client, settings, now, may_have_ended=may_have_ended)
+    if session and is_new_token and policy.is_active(session, now, settings.idle):
+        with transaction(writes=True):
+            session_queries.lock_or_add_owner(token.user_id)
+            session = find_and_remember(token, client, settings, now, may_have_ended=may_have_ended)
+    return _record_activity(session, settings, now) if session else None
+
+
+def find_and_remember(
+    token: Token, client: Client, settings: Settings, now: datetime, *, may_have_ended: bool = False
+) -> StoredSession | None:
+    """Return the session that *token* belongs to, and remember the token for it. The caller holds the user's lock.
+
+    Under the lock, because a concurrent request, a sign-in with the same token, or an end may have changed the answer.
+
+    Raises:
+        SessionEnded: the session has ended, unless *may_have_ended*.
+    """
+    session, is_new_token = _find(token, client, settings, now, may_have_ended=may_have_ended)
+    if session and is_new_token:
+        session_queries.remember_token(token, session.id, now=now, idle=settings.idle)
+    return session
+
+
+def refuse_ended(session: StoredSession, settings: Settings, now: datetime) -> None:
+    """Do nothing for an active session. To be called within a transaction.
+
+    Raises:
+        SessionEnded: it has ended; the error says why.
+    """
+    if not policy.is_active(session, now, settings.idle):
+        raise ended_error(session, settings, now)
+
+
+def ended_error(session: StoredSession, settings: Settings, now: datetime) -> SessionEnded:
+    """Return the error for an ended session, in words for its user. To be called within a transaction."""
+    end = policy.end_of(session, now, settings.idle)
+    if end is None:
+        raise ValueError(f"session {session.id} is active")
+    ended_at, reason = end
+    why = _reason_in_words(reason, session, settings)
+    words = f"{why} It was {session.device_name}, on {in_words(ended_at)}."
+    return SessionEnded(words, end_reason=reason, ended_at=as_text(ended_at))
+
+
+def observe(client: Client, settings: Settings, *, fingerprint: str | None = None) -> ObservedDevice:
+    """Return the device of *client* as rules compare it."""
+    device = devices.parse_user_agent(client.user_agent)
+    return ObservedDevice(
+        device_key=device.key,
+        network=addresses.network_of(client.address, masked=settings.MASK_ADDRESSES),
+        is_recognised=device.names_software,
+        is_handheld=device.type in _HANDHELD_TYPES,
+        device_fingerprint=fingerprint,
+    )
+
+
+def _find(
+    token: Token, client: Client, settings: Settings, now: datetime, *, may_have_ended: bool
+) -> tuple[StoredSession | None, bool]:
+    """Return the session that *token* belongs to, and whether only its device says so.
+
+    Raises:
+        SessionEnded: the session has ended, unless *may_have_ended*.
+    """
+    session, is_new_token = _find_any(token, client, settings, now)
+    if session and not may_have_ended:
+        refuse_ended(session, settings, now)
+    return session, is_new_token
+
+
+def _find_any(token: Token, client: Client, settings: Settings, now: datetime) -> tuple[StoredSession | None, bool]:
+    sessions = session_queries.list_by_token(token)
+    if len(sessions) == 1 or token.sid is not None:
+        return next(iter(sessions), None), False  # nothing to compare, so the user agent is not parsed
+    device, idle = observe(client, settings), settings.idle
+    if sessions:
+        return session_matching.pick_for_token(sessions, device, now, idle), False
+    recent = session_queries.list_recent(token.user_id, session_matching.blocked_since(now, idle))
+    same_network_only = settings.UNKNOWN_SESSION_POLICY == "adopt"
+    return session_matching.match_device(recent, device, now, idle, same_network_only=same_network_only), True
+
+
+def _record_activity(session: StoredSession, settings: Settings, now: datetime) -> StoredSession:
+    """Write that *session* was used, if the interval has passed and it is active; return it as it is then.
+
+    Activity may be written late or be lost, so a database that does not answer is no error here.
+    """
+    interval = settings.activity_interval
+    if not (policy.is_active(session, now, settings.idle) and policy.activity_due(session, now, interval)):
+        return session
+    try:
+        with transaction(writes=True):
+            moved = session_queries.mark_activity(session.id, now=now, idle=settings.idle, interval=interval)
+    except DatabaseUnavailable:
+        return session
+    return session._replace(last_activity=now) if moved else session
+
+
+def _reason_in_words(reason: EndReason, session: StoredSession, settings: Settings) -> str:
+    """Return why *session* ended, for the person whose device it is. mypy checks that no reason is left out."""
+    match reason:
+        case "logout":
+            words = "This device was signed out."
+        case "revoked":
+            words = "This device was signed out from another one of your devices."
+        case "admin":
+            words = "This device was signed out by an administrator."
+        case "limit":
+            words = _limit_in_words(session, settings.MAX_SESSIONS_PER_USER)
+        case "replaced":
+            words = "This device was signed in again, so this older sign-in has ended."
+        case "idle":
+            words = "This device was signed out because it was not used for a while."
+        case "expired":
+            words = "This device was signed out because its sign-in had lasted as long as is allowed."
+        case _:
+            assert_never(reason)
+    return words
+
+
+def _limit_in_words(session: StoredSession, limit: int) -> str:
+    successor = session_queries.get(session.successor_id) if session.successor_id else None
+    newcomer = f"a newer sign-in from {successor.device_name}" if successor else "a newer sign-in"
+    allowed = "1 device is allowed" if limit == 1 else f"{limit} devices are allowed"
+    return f"This device was signed out because of {newcomer}: {allowed}."
