@@ -56,12 +56,14 @@ forwarder_headers = ""
 control_socket_disable = True
 
 
-def on_starting(_server: object) -> None:
+def on_starting(server: Any) -> None:
     """Stop before any worker starts if the settings cannot be used; a worker that fails is started again and again."""
     try:
         settings = Settings.from_environ(os.environ)
     except ConfigError as error:
         _refuse(str(error))
+    for warning in settings.warnings:
+        server.log.warning("%s", warning)
     waiting = waiting_threads(settings.DATABASE_CONNECTIONS)
     if threads <= waiting:
         _refuse(f"WEB_THREADS must be more than {waiting}: DATABASE_CONNECTIONS, and {waiting} - that for others")

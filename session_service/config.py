@@ -22,6 +22,7 @@ MIN_SECRET_BYTES = 32
 
 MAX_PORT = 65_535
 _CENTURY = 100 * 366 * 86_400
+_BLOCK_WITHOUT_IDLE_TIMEOUT = timedelta(days=7)
 _ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9.-]+(?::([0-9]{1,5}))?")
 """No IPv6 literals: flask-cors would take their brackets for a pattern."""
 
@@ -42,7 +43,7 @@ class ConfigError(ValueError):
         self.problems = problems
 
 
-def _number(default: int, least: int, most: int) -> Any:
+def _number(default: int | None, least: int, most: int) -> Any:
     return field(default=default, metadata={"least": least, "most": most})
 
 
@@ -129,6 +130,11 @@ class Settings:
     SESSION_IDLE_SECONDS: int = _number(7 * 86_400, 0, _CENTURY)
     """How long a session lasts without activity; 0 turns it off. Set it to the life of your refresh tokens."""
 
+    REVOKED_DEVICE_SECONDS: int | None = _number(None, 0, _CENTURY)
+    """How long a device whose session was ended by somebody else is refused by what it is, where its tokens have no
+    `sid`; `SESSION_IDLE_SECONDS` (7 days if that is 0) unless it is set. With `adopt` and a backend that never calls
+    `create`: see [step 0](integration.md#step-0-nothing-changed-but-the-gateway)."""
+
     ACTIVITY_INTERVAL_SECONDS: int = _number(60, 0, 86_400)
     """How often at most a session's `last_activity` is written; 0 writes it on every call."""
 
@@ -159,6 +165,13 @@ class Settings:
         return timedelta(seconds=self.SESSION_IDLE_SECONDS) if self.SESSION_IDLE_SECONDS else None
 
     @property
+    def revoked_device(self) -> timedelta:
+        """How long a forced end blocks its device."""
+        if self.REVOKED_DEVICE_SECONDS is not None:
+            return timedelta(seconds=self.REVOKED_DEVICE_SECONDS)
+        return self.idle or _BLOCK_WITHOUT_IDLE_TIMEOUT
+
+    @property
     def lifetime(self) -> timedelta:
         """How long a session lasts at most."""
         return timedelta(seconds=self.SESSION_LIFETIME_SECONDS)
@@ -167,6 +180,21 @@ class Settings:
     def activity_interval(self) -> timedelta:
         """How often at most activity is written."""
         return timedelta(seconds=self.ACTIVITY_INTERVAL_SECONDS)
+
+    @property
+    def retention(self) -> timedelta:
+        """How long ended sessions are kept."""
+        return timedelta(days=self.RETENTION_DAYS)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is allowed, but has a consequence that is easily overlooked; for operators."""
+        if self.retention < self.revoked_device:
+            return [
+                "RETENTION_DAYS is shorter than REVOKED_DEVICE_SECONDS or SESSION_IDLE_SECONDS: once the purge has "
+                "removed an ended session, its device may come back with a refreshed token"
+            ]
+        return []
 
     def makes_admin(self, role: object) -> bool:
         """Return whether *role*, a text or a list as somebody else's JSON has it, holds one of `ADMIN_ROLES`."""
@@ -206,7 +234,7 @@ def _problems(settings: Settings) -> Iterator[str]:
     yield from _key_problems(settings)
     for setting in fields(settings):
         value, rules = getattr(settings, setting.name), setting.metadata
-        if rules and not rules["least"] <= value <= rules["most"]:
+        if rules and value is not None and not rules["least"] <= value <= rules["most"]:
             yield f"{setting.name} must be from {rules['least']} to {rules['most']}"
     for name, choices in _CHOICES.items():
         if getattr(settings, name) not in get_args(choices):

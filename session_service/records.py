@@ -57,6 +57,8 @@ class Client:
     user_agent: str | None
     address: str | None
     """As the connection or the trusted proxies have it; None where it is not an address (a Unix socket)."""
+    platform_version: str | None = None
+    """The header `Sec-CH-UA-Platform-Version`; browsers say by it alone whether a Windows is 10 or 11."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +133,17 @@ class UnendedSession(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class MatchingRules:
+    """The settings that a device is matched by, at one instant."""
+
+    idle: timedelta | None
+    blocked_since: datetime
+    """A forced end after this instant blocks its device."""
+    same_network_only: bool = False
+    """Whether the network must be the session's, unless the device is a phone or a tablet."""
+
+
+@dataclass(frozen=True, slots=True)
 class SignInState:
     """What decides a sign-in, as read under the user's lock."""
 
@@ -180,9 +193,9 @@ class PurgeRuns(NamedTuple):
     """What all runs of the purge have done together."""
 
     runs: int
-    recorded: int
-    removed: int
-    forgotten: int
+    ends: int
+    sessions: int
+    tokens: int
     last_run_at: datetime | None
 
 

@@ -3,17 +3,18 @@
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from flask import Flask
 from sqlalchemy.exc import StatementError
 
+from session_service import deadline
 from session_service.auth_server.user_directory import UserDirectory
 from session_service.database import session_queries
 from session_service.database.transaction import transaction
 from session_service.errors import CurrentSessionUnknown, NoCurrentSession, SessionNotFound
-from session_service.records import Client, CreatedSession, Principal, StoredSession, Token
+from session_service.records import Client, CreatedSession, End, EndReason, Principal, StoredSession, Token
 from session_service.services import current_session
 from session_service.services.sessions import SessionService
 from session_service.services.sign_in import SignIn
@@ -248,3 +249,34 @@ def test_a_clock_that_is_far_ahead_is_not_followed(service: SessionService) -> N
 
     assert row(last["id"]).created_at == NOON + timedelta(minutes=6)
     assert flooded.get_session_count("74", now=NOON + timedelta(minutes=6)) == 3
+
+
+@pytest.mark.parametrize("reason", get_args(EndReason))
+def test_each_end_reason_has_words_for_the_person_whose_device_it_is(
+    service: SessionService, reason: EndReason
+) -> None:
+    created = create(service)
+    with transaction(writes=True):
+        ended = session_queries.mark_ended(created["id"], End(reason, "74", NOON + TICK), None)
+    assert ended
+
+    with transaction():
+        error = current_session.ended_error(ended, service.settings, NOON + TICK)
+
+    assert str(error).startswith(("This device was signed out", "This device was signed in again"))
+    assert error.members["end_reason"] == reason
+
+
+def test_a_transaction_has_a_deadline_without_a_request_and_keeps_the_requests_own(service: SessionService) -> None:
+    with transaction():
+        of_command = deadline.seconds_left()
+    with transaction(takes_long=True):
+        of_long_one = deadline.seconds_left()
+    with deadline.at_most(1.5), transaction(takes_long=True):
+        of_request = deadline.seconds_left()
+
+    assert of_command
+    assert of_long_one
+    assert of_request
+    assert 0 < of_request <= 1.5 < of_command <= 60 < of_long_one <= 1_800
+    assert deadline.seconds_left() is None

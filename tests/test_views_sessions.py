@@ -523,3 +523,15 @@ def test_bodies_that_are_no_json_are_refused(
 
     assert (response.status_code, response.json["code"]) == (status, code)
     assert client.get("/sessions/my-sessions", headers=headers).json == []
+
+
+def test_the_callers_own_session_comes_first_where_activity_is_not_written_each_time(
+    make_app: Callable[..., Flask],
+) -> None:
+    client = make_app(ACTIVITY_INTERVAL_SECONDS=3_600).test_client()
+    sign_in = sign_in_with(client)
+    devices = [sign_in(user_agent=agent) for agent in (CHROME, FIREFOX, IPHONE)]
+
+    for device in devices:
+        listed = [one["id"] for one in device.get("/sessions/my-sessions").json]
+        assert listed == [device.id, *(one.id for one in reversed(devices) if one is not device)]

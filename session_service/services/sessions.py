@@ -33,6 +33,8 @@ class SessionService:
     ) -> list[SessionView]:
         """Return the user's active sessions, the last active first; with *include_inactive* the newest 100 ended too.
 
+        The caller's own session comes first: this call is its last activity, even if that is not written each time.
+
         Raises:
             UserNotFound: there is no session of this user, and the user directory, if any, does not know the user.
             AuthServerUnavailable: the directory had to be asked and gave no usable answer.
@@ -46,7 +48,9 @@ class SessionService:
             is_known = bool(found) or user_id == by.user_id or session_queries.has_any(user_id)
         if not is_known:
             self._user_directory.require_user(user_id, by)
-        last_active_first = sorted(found.values(), key=lambda one: (one.last_activity, one.id), reverse=True)
+        last_active_first = sorted(
+            found.values(), key=lambda one: (one.id == current_id, one.last_activity, one.id), reverse=True
+        )
         return [present(one, self.settings, by=by, now=now, current_id=current_id) for one in last_active_first]
 
     def get_session(

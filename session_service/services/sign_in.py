@@ -168,6 +168,7 @@ def describe_device(claimed: Mapping[str, str | None], client: Client, settings:
     """
     device = devices.describe(
         client.user_agent,
+        platform_version=client.platform_version,
         device_name=claimed.get("device_name"),
         device_type=claimed.get("device_type"),
         browser=claimed.get("browser"),
