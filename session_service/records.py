@@ -181,10 +181,10 @@ class SignInPlan:
 
     begins_at: datetime
     """The new session's `created_at`."""
-    timed_out: Sequence[tuple[StoredSession, tuple[datetime, EndReason]]] = ()
+    timed_out: list[tuple[StoredSession, tuple[datetime, EndReason]]] = field(default_factory=list)
     """Sessions whose end by a time limit is to be recorded."""
-    replaced: Sequence[StoredSession] = ()
-    evicted: Sequence[StoredSession] = ()
+    replaced: list[StoredSession] = field(default_factory=list)
+    evicted: list[StoredSession] = field(default_factory=list)
     """In the order of eviction."""
     refusal: SignInRefusal | None = None
 

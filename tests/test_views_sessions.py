@@ -370,14 +370,14 @@ def test_calling_create_twice_does_not_help_whoever_is_thrown_out(sign_in: SignI
     assert ids(laptop) == [laptop.id]
 
 
-def test_a_token_that_logged_out_may_sign_in_again(sign_in: SignIn) -> None:
+def test_a_token_that_logged_out_stays_out_and_a_new_sign_in_is_let_in(sign_in: SignIn) -> None:
     device = sign_in()
     device.delete("/sessions/logout")
 
     again = device.post("/sessions/create")
 
-    assert (again.status_code, again.json["id"] > device.id) == (201, True)
-    assert ids(device) == [again.json["id"]]
+    assert (again.status_code, again.json["code"], again.json["end_reason"]) == (401, "session_ended", "logout")
+    assert ids(sign_in()) == [device.id + 1]
 
 
 def test_the_same_device_signing_in_again_uses_no_second_place(app: Flask, sign_in: SignIn) -> None:

@@ -62,7 +62,7 @@ class SignIn:
             now: becomes `created_at`, unless the user's newest session is later, and `ended_at` of those that end.
 
         Raises:
-            SessionEnded: this token's session was ended by somebody else; a new token is needed.
+            SessionEnded: all sessions of this token have ended; a new token is needed.
             SignInRateExceeded: too many sign-ins within a minute; nothing was ended.
             SessionLimitReached: the policy is `reject` and the limit is reached; nothing was ended.
         """
