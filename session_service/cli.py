@@ -12,12 +12,14 @@ from flask import Flask
 from flask.cli import AppGroup, with_appcontext
 
 from session_service.auth_server.example_token import example_token
+from session_service.auth_server.token_check import check_token
 from session_service.clock import as_text, utcnow
 from session_service.components import components
 from session_service.database.transaction import ends_counted_in_database
 from session_service.errors import SessionServiceError
-from session_service.records import Principal, SessionView
+from session_service.records import Principal
 from session_service.rules.identifiers import parse_user_id
+from session_service.services.answers import SessionView
 from session_service.services.personal_data import PersonalDataCount, count, erase, export
 from session_service.services.purge import Purged, purge, would_purge
 
@@ -30,6 +32,7 @@ sessions = AppGroup("sessions", help="Look at sessions, end, export and erase th
 def register_commands(app: Flask) -> None:
     """Add this service's commands to the `flask` command."""
     app.cli.add_command(token)
+    app.cli.add_command(token_check)
     app.cli.add_command(sessions)
 
 
@@ -65,6 +68,25 @@ def token(user_id: str, role: str | None, minutes: int) -> None:
         )
     except ValueError as error:
         raise click.ClickException(str(error)) from error
+
+
+@click.command("token-check")
+@with_appcontext
+def token_check() -> None:
+    """Say how a token on standard input is judged: by which key, algorithm and claims, and what would accept it.
+
+    The token itself is not printed, some of its claims are. Exit code 1 if it is refused.
+    """
+    encoded = sys.stdin.read().strip().removeprefix("Bearer ").strip()
+    built = components()
+    check = check_token(encoded, built.settings, built.tokens, utcnow())
+    for finding in check.findings:
+        click.echo(
+            f"{finding.subject:<10} {finding.found}" + (f"\n{'':<10} -> {finding.advice}" if finding.advice else "")
+        )
+    click.echo("accepted" if check.refusal is None else f"refused: {check.refusal}")
+    if check.refusal is not None:
+        click.get_current_context().exit(1)
 
 
 @sessions.command("list")

@@ -23,7 +23,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "metrics": {"errors", "records"},
     "events": {"metrics", "records"},
     "environment": set(),
-    "config": {"environment", "records", "rules"},
+    "config": {"config_checks", "environment", "records", "rules"},
+    "config_checks": {"rules"},
     # folders
     "rules": {"limits", "records"},
     "database": {"bulkhead", "deadline", "errors", "events", "limits", "metrics", "records"},
@@ -64,6 +65,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 EXCEPTIONS: dict[str, set[str]] = {
     # Settings are checked when they are read: a key, and the database's URL.
     "config": {"auth_server.keys", "database.urls"},
+    "config_checks": {"auth_server.keys"},
     # A process that is about to stop is not ready.
     "services.readiness": {"server.draining"},
 }
@@ -82,9 +84,6 @@ BLOCKED = (
     "flask_jwt_extended",
     "marshmallow",
 )
-
-LONGER = {"errors.py": 280, "config.py": 280}
-"""Lists of many short entries, which nobody reads from end to end."""
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -201,4 +200,4 @@ def test_sql_runs_in_the_database_folder_and_only_a_transaction_commits() -> Non
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_files_stay_short(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= LONGER.get(path.name, 240)
+    assert len(path.read_text().splitlines()) <= 260

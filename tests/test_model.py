@@ -15,7 +15,8 @@ from session_service.auth_server.user_directory import UserDirectory
 from session_service.database import session_queries
 from session_service.database.transaction import transaction
 from session_service.errors import SessionEnded
-from session_service.records import Client, CreatedSession, EndReason, LimitPolicy, Principal, StoredSession, Token
+from session_service.records import Client, EndReason, LimitPolicy, Principal, StoredSession, Token
+from session_service.services.answers import CreatedSession
 from session_service.services.purge import purge
 from session_service.services.sessions import SessionService
 from session_service.services.sign_in import SignIn

@@ -14,8 +14,9 @@ from session_service.auth_server.user_directory import UserDirectory
 from session_service.database import session_queries
 from session_service.database.transaction import transaction
 from session_service.errors import CurrentSessionUnknown, NoCurrentSession, SessionNotFound
-from session_service.records import Client, CreatedSession, End, EndReason, Principal, StoredSession, Token
+from session_service.records import Client, End, EndReason, Principal, StoredSession, Token
 from session_service.services import current_session
+from session_service.services.answers import CreatedSession
 from session_service.services.sessions import SessionService
 from session_service.services.sign_in import SignIn
 from tests.support import CHROME, FIREFOX, IPHONE

@@ -79,7 +79,7 @@ class UserSession(Base):
     browser: Mapped[str] = mapped_column(String(255))
     os: Mapped[str | None] = mapped_column(String(255))
     user_agent: Mapped[str | None] = mapped_column(String(512))
-    """The raw header, cut at 512 characters, unless `STORE_USER_AGENT` is off; no caller sees it."""
+    """Null in new rows; releases up to 0.1.0 stored the raw header."""
     ip_address: Mapped[str | None] = mapped_column(String(45))
     """What is shown; null only where no address is known at all."""
     ip_source: Mapped[IpSource] = mapped_column(String(8))

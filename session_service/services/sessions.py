@@ -9,9 +9,10 @@ from session_service.config import Settings
 from session_service.database import session_queries
 from session_service.database.transaction import transaction
 from session_service.errors import CurrentSessionUnknown, NoCurrentSession, SessionNotFound, SessionUnknown
-from session_service.records import End, Introspection, Liveness, Principal, SessionView, StoredSession, Token
+from session_service.records import End, Principal, StoredSession, Token
 from session_service.rules import policy, session_matching
 from session_service.services import current_session
+from session_service.services.answers import Introspection, Liveness, SessionView
 from session_service.services.session_view import present, shown_user_id
 
 
