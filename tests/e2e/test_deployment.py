@@ -1,0 +1,303 @@
+"""The files for containers: the Compose file by its schema and its meaning, the image by its steps, without Docker."""
+
+import configparser
+import os
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from pathlib import Path
+from time import monotonic
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import psycopg
+import pytest
+import urllib3
+import yaml
+from psycopg import sql
+
+from session_service.config import Settings
+from tests.harness.image import Image, build, context, is_let_through, settings_of
+from tests.harness.paths import PROJECT
+from tests.harness.processes import free_port, running
+from tests.harness.reports import note
+from tests.harness.support import SECRET, make_token
+
+COMPOSE = PROJECT / "docker-compose.yml"
+SERVICES: dict[str, Any] = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["services"]
+OURS = {name: service for name, service in SERVICES.items() if "build" in service}
+"""What runs the project's own image."""
+
+ODD_PASSWORD = "p@ss:w/rd?#%41 \"'\\&=$x"
+
+
+# The Compose file
+
+
+def check(path: Path) -> subprocess.CompletedProcess[str]:
+    """Hold a file against the schema of Compose files."""
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(path)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_compose_file_is_one() -> None:
+    checked = check(COMPOSE)
+
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "version" not in yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("read_only: true", "read_only: [true]"),
+        ("stop_grace_period:", "stop_graceful_period:"),
+        ("condition: service_healthy", "condition: service_well"),
+    ],
+)
+def test_a_broken_compose_file_would_be_noticed(tmp_path: Path, right: str, wrong: str) -> None:
+    text = COMPOSE.read_text(encoding="utf-8")
+    broken = tmp_path / "docker-compose.yml"
+    broken.write_text(text.replace(right, wrong), encoding="utf-8")
+
+    assert right in text
+    assert check(broken).returncode != 0
+
+
+def test_whatever_keeps_running_has_a_health_check() -> None:
+    for name, service in SERVICES.items():
+        if service.get("restart") == "no":
+            assert service["healthcheck"] == {"disable": True}, name
+        elif "build" in service:
+            assert "HEALTHCHECK " in (PROJECT / "Dockerfile").read_text(encoding="utf-8")
+            assert "healthcheck" not in service
+        else:
+            assert service["healthcheck"]["test"][0] == "CMD", name
+
+
+def test_nothing_starts_before_what_it_needs() -> None:
+    waits = {
+        name: {needed: how["condition"] for needed, how in service.get("depends_on", {}).items()}
+        for name, service in SERVICES.items()
+    }
+
+    assert waits == {
+        "gateway": {"service": "service_healthy"},
+        "service": {"migrate": "service_completed_successfully"},
+        "migrate": {"database": "service_healthy"},
+        "purge": {"migrate": "service_completed_successfully"},
+        "database": {},
+    }
+
+
+def test_secrets_come_from_outside_and_the_databases_is_asked_for() -> None:
+    for name, service in SERVICES.items():
+        for variable, value in service["environment"].items():
+            if re.search("PASSWORD|SECRET|_KEY|CREDENTIALS|JWKS", variable):
+                assert value is None or re.fullmatch(r"\$\{DATABASE_PASSWORD:\?[^}]+\}", value), (name, variable)
+    assert SERVICES["database"]["environment"]["POSTGRES_PASSWORD"] is not None
+    for service in OURS.values():
+        with pytest.raises(KeyError, match="set DATABASE_PASSWORD"):
+            settings_of(service, {"JWT_SECRET_KEY": SECRET})
+
+
+def test_every_setting_can_be_given() -> None:
+    ours = {setting.name for setting in fields(Settings)} | {"WEB_CONCURRENCY", "DRAIN_SECONDS"}
+
+    for name, service in OURS.items():
+        assert ours <= service["environment"].keys(), name
+        assert service["environment"].keys() - ours == {"PGHOST", "PGDATABASE", "PGUSER", "PGPASSWORD"}
+
+
+def test_the_gateway_alone_is_reached_from_outside_and_only_from_this_machine() -> None:
+    assert {name for name, service in SERVICES.items() if "ports" in service} == {"gateway"}
+    assert SERVICES["gateway"]["ports"] == ["${GATEWAY_ADDRESS:-127.0.0.1}:${GATEWAY_PORT:-8080}:8080"]
+    assert SERVICES["gateway"]["environment"]["GATEWAY_LISTEN"] == "8080"
+    assert SERVICES["database"]["networks"] == ["inside"]
+    assert "inside" not in SERVICES["gateway"]["networks"]
+
+
+def test_containers_may_do_little() -> None:
+    for name, service in SERVICES.items():
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert all(mount.endswith(":ro") for mount in service.get("volumes", []) if mount.startswith(".")), name
+    for name, service in (OURS | {"gateway": SERVICES["gateway"]}).items():
+        assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"]), name
+        assert "/tmp" in service["tmpfs"] or name == "gateway"
+
+
+def test_what_is_mounted_exists_and_images_have_a_version() -> None:
+    for service in SERVICES.values():
+        for mount in service.get("volumes", []):
+            assert not mount.startswith(".") or (PROJECT / mount.split(":")[0]).is_file(), mount
+        assert "build" in service or re.fullmatch(r"\w+:\d[\w.]*", service["image"])
+
+
+def test_a_stopping_service_is_given_the_time_that_gunicorn_takes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))  # which it changes, and which is put back
+    gunicorn = runpy.run_path(str(PROJECT / "gunicorn.conf.py"))
+
+    takes = gunicorn["graceful_timeout"] + gunicorn["drain_seconds"]
+    assert int(SERVICES["service"]["stop_grace_period"].removesuffix("s")) > takes
+
+
+def test_the_example_of_an_environment_names_what_is_required_and_fills_nothing_in() -> None:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read_string("[env]\n" + (PROJECT / ".env.example").read_text(encoding="utf-8"))
+
+    required = ("DATABASE_PASSWORD", "JWT_SECRET_KEY", "JWT_PUBLIC_KEY", "JWT_JWKS_URL")
+    assert dict(parser["env"]) == dict.fromkeys(required, "")
+
+
+# The image
+
+
+@pytest.mark.parametrize(
+    ("path", "through"),
+    [
+        ("wsgi.py", True),
+        ("migrations/versions/0001.py", True),
+        ("session_service/views/__pycache__/x.pyc", False),
+        (".env", False),
+        (".git/config", False),
+        ("instance/development-secret", False),
+        ("tests/harness/support.py", False),
+        ("docs/wsgi.py", False),
+    ],
+)
+def test_the_build_is_given_what_it_needs_and_nothing_else(path: str, through: bool) -> None:
+    assert is_let_through(Path(path), (PROJECT / ".dockerignore").read_text(encoding="utf-8")) == through
+
+
+@pytest.fixture(scope="module")
+def image() -> Iterator[Image]:
+    """Return the image, in a folder that every user may read."""
+    folder = Path(tempfile.mkdtemp(prefix="session-service-image-"))
+    folder.chmod(0o755)
+    try:
+        yield build(folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_the_image_holds_the_service_and_what_it_needs_alone(image: Image) -> None:
+    assert {path.name for path in image.workdir.iterdir()} == {"gunicorn.conf.py"}
+    assert {path.parts[0] for path in context()} == {
+        *("README.md", "gunicorn.conf.py", "migrations", "pyproject.toml"),
+        *("requirements.txt", "session_service", "setup.cfg", "wsgi.py"),
+    }
+    installed = image.run(["python3", "-m", "pip", "list", "--format=freeze"]).stdout.lower()
+    assert "gunicorn==" in installed
+    assert "pytest==" not in installed
+    assert image.noted["USER"] == "10001:10001"
+    assert image.noted["STOPSIGNAL"] == "SIGTERM"
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        (
+            {"DATABASE_URL": "sqlite:////nowhere/x"},
+            "set exactly one of JWT_SECRET_KEY, JWT_PUBLIC_KEY and JWT_JWKS_URL",
+        ),
+        ({"JWT_SECRET_KEY": SECRET}, "DATABASE_URL must begin with postgresql://"),
+    ],
+    ids=["no key", "no database"],
+)
+@pytest.mark.parametrize("of_compose", [None, "migrate", "purge"])
+def test_what_is_not_set_is_named_and_nothing_starts(
+    image: Image, given: dict[str, str], complaint: str, of_compose: str | None
+) -> None:
+    command = SERVICES[of_compose]["command"] if of_compose else image.command
+
+    said = image.run(command, {**given, "HOST": "127.0.0.1", "PORT": str(free_port())})
+
+    assert said.returncode != 0
+    assert complaint in said.stderr
+    assert "Traceback" not in said.stderr
+
+
+@pytest.fixture
+def from_outside(postgres: str, new_database: Callable[[str], str]) -> dict[str, str]:
+    """Return where a database is, in libpq's variables: its owner needs a password that no URL could hold as it is."""
+    parts = urlsplit(new_database("postgresql"))
+    name, owner = parts.path.removeprefix("/"), f"owner_of{parts.path.replace('/', '_')}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(owner), sql.Literal(ODD_PASSWORD))
+        )
+        connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(*map(sql.Identifier, (name, owner))))
+        (rules,) = connection.execute("SHOW hba_file").fetchone() or ()
+        text = Path(rules).read_text(encoding="utf-8")
+        Path(rules).write_text(f"local all {owner} scram-sha-256\n{text}", encoding="utf-8")
+        connection.execute("SELECT pg_reload_conf()")
+    (host,) = parse_qs(parts.query)["host"]
+    wait_until_refused(host=host, dbname=name, user=owner, password="wrong")
+    return {"PGHOST": host, "PGDATABASE": name, "PGUSER": owner}
+
+
+def wait_until_refused(**whom: Any) -> None:
+    deadline = monotonic() + 10
+    while monotonic() < deadline:
+        try:
+            psycopg.connect(**whom).close()
+        except psycopg.OperationalError:
+            return
+    raise AssertionError("the server takes any password")
+
+
+def somebody_else(image: Image, folder: Path) -> dict[str, Any]:
+    """Return whom root lets run the image: *folder*'s owner, who may do nothing else; root where nobody else can."""
+    if os.geteuid() != 0:
+        return {}
+    owner = folder.stat()
+    as_whom: dict[str, Any] = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
+    try:
+        image.run(["python3", "-c", ""], **as_whom)
+    except PermissionError:
+        note("the image's processes ran as root: nobody else may run the Python that is installed here")
+        return {}
+    return as_whom
+
+
+def test_the_image_migrates_serves_and_says_whether_it_is_alive(image: Image, from_outside: dict[str, str]) -> None:
+    given = {"DATABASE_PASSWORD": ODD_PASSWORD, "JWT_SECRET_KEY": SECRET}
+    port = free_port()
+    environment = {
+        **image.environment,
+        **settings_of(SERVICES["service"], given),
+        **from_outside,
+        **{"HOST": "127.0.0.1", "PORT": str(port)},
+    }
+    as_whom = somebody_else(image, Path(from_outside["PGHOST"]))
+    held = image.files()
+
+    refused = image.run(SERVICES["migrate"]["command"], {**environment, "PGPASSWORD": "wrong"}, **as_whom)
+    migrated = image.run(SERVICES["migrate"]["command"], environment, **as_whom)
+    purged = image.run(SERVICES["purge"]["command"], environment, **as_whom)
+
+    assert refused.returncode != 0
+    assert migrated.returncode == 0, migrated.stderr
+    assert purged.returncode == 0, purged.stderr
+    url = f"http://127.0.0.1:{port}"
+    command = [image.program(image.command[0]), *image.command[1:]]
+    with running(command, ready=f"{url}/healthz", environment=environment, cwd=image.workdir, **as_whom):
+        alive = image.run(image.healthcheck, environment, **as_whom)
+        ready = urllib3.request("GET", f"{url}/readyz")
+        created = urllib3.request(
+            "POST", f"{url}/sessions/create", headers={"Authorization": f"Bearer {make_token(74)}"}
+        )
+    gone = image.run(image.healthcheck, environment, **as_whom)
+
+    assert (alive.returncode, alive.stderr) == (0, "")
+    assert (ready.status, created.status) == (200, 201), (ready.data, created.data)
+    assert gone.returncode != 0
+    assert image.files() == held, "the root of a container is read-only"
