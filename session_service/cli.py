@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
-from typing import Any
+from typing import Any, get_args
 
 import click
 from flask import Flask
@@ -17,7 +17,7 @@ from session_service.clock import as_text, utcnow
 from session_service.components import components
 from session_service.database.transaction import ends_counted_in_database
 from session_service.errors import SessionServiceError
-from session_service.records import Principal
+from session_service.records import Because, Principal
 from session_service.rules.identifiers import parse_user_id
 from session_service.services.answers import SessionView
 from session_service.services.personal_data import PersonalDataCount, count, erase, export
@@ -107,16 +107,21 @@ def list_sessions(user_id: str, include_inactive: bool) -> None:
 @sessions.command("end")
 @click.option("--user", "user_id", help="End all sessions of this user.")
 @click.option("--session", "session_id", type=click.IntRange(1, 2**63 - 1), help="End this one session.")
+@click.option("--because", type=click.Choice(get_args(Because)), help="With --user: what the person is told.")
 @on_sessions
-def end_sessions(user_id: str | None, session_id: int | None) -> None:
+def end_sessions(user_id: str | None, session_id: int | None, because: Because | None) -> None:
     """End all sessions of one user, or one session; what has ended already stays as it is."""
     if (user_id is None) == (session_id is None):
         raise click.UsageError("say either --user or --session")
+    if because and user_id is None:
+        raise click.UsageError("--because goes with --user")
     if session_id is not None:
         components().sessions.delete_session(session_id, by=OPERATOR, now=utcnow())
         click.echo(f"session {session_id} has ended")
     else:
-        closed = components().sessions.delete_user_sessions(_user_id(user_id or ""), by=OPERATOR, now=utcnow())
+        closed = components().sessions.delete_user_sessions(
+            _user_id(user_id or ""), by=OPERATOR, now=utcnow(), because=because
+        )
         click.echo(f"sessions ended: {closed}")
 
 

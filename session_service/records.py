@@ -7,6 +7,9 @@ from typing import Literal, NamedTuple
 
 EndReason = Literal["logout", "revoked", "admin", "limit", "replaced", "idle", "expired"]
 CreationReason = Literal["sign_in", "adopted"]
+Because = Literal["password_changed", "account_disabled", "device_lost", "security"]
+"""What an admin or a service may give as the cause of an end; the person reads it instead of "an administrator"."""
+
 IpSource = Literal["observed", "reported"]
 LimitPolicy = Literal["evict_oldest", "evict_idle", "reject"]
 UnknownSessionPolicy = Literal["reject", "allow", "adopt"]
@@ -82,6 +85,7 @@ class End:
     at: datetime
     """What the row gets, unless the session was in use later than that by another clock."""
     successor_id: int | None = None
+    because: Because | None = None
 
 
 class SessionEvent(NamedTuple):
@@ -94,6 +98,7 @@ class SessionEvent(NamedTuple):
     by: str | None
     """`Principal.name` of who did it; None where a time limit ended the session."""
     successor_id: int | None = None
+    because: Because | None = None
 
 
 class StoredSession(NamedTuple):
@@ -118,6 +123,7 @@ class StoredSession(NamedTuple):
     end_reason: EndReason | None
     ended_by: str | None
     successor_id: int | None
+    because: Because | None
 
 
 class UnendedSession(NamedTuple):

@@ -7,7 +7,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-from session_service.records import EndReason, IpSource
+from session_service.records import Because, EndReason, IpSource
 
 SCHEMA_REVISION = "0003"
 """The migration that this code needs at least; `/readyz` compares, a newer schema is fine."""
@@ -95,6 +95,8 @@ class UserSession(Base):
     """The user id, or `service:` and a name; null where time ran out, or where that user was erased."""
     successor_id: Mapped[int | None] = mapped_column(BigInteger().with_variant(Integer, "sqlite"))
     """The session that took its place; not a foreign key, it may be purged on its own."""
+    because: Mapped[Because | None] = mapped_column(String(16))
+    """What the admin or the service that ended it gave as the cause."""
 
 
 class SessionToken(Base):

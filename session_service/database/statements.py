@@ -38,7 +38,7 @@ _now = bindparam("now", type_=_sessions.c.ended_at.type)
 _end: dict[str, Any] = {
     # No session ends before it was last used, even if clocks differ or the request waited for a lock.
     "ended_at": case((_sessions.c.last_activity > _now, _sessions.c.last_activity), else_=_now),
-    **{name: bindparam(f"new_{name}") for name in ("end_reason", "ended_by", "successor_id")},
+    **{name: bindparam(f"new_{name}") for name in ("end_reason", "ended_by", "successor_id", "because")},
 }
 
 

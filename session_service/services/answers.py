@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import NotRequired, TypedDict
 
-from session_service.records import EndReason, IpSource
+from session_service.records import Because, EndReason, IpSource
 
 
 class SessionView(TypedDict):
@@ -26,6 +26,8 @@ class SessionView(TypedDict):
     ended_at: datetime | None
     end_reason: EndReason | None
     ended_by: NotRequired[str | None]
+    """Only there for admins and services."""
+    because: NotRequired[Because | None]
     """Only there for admins and services."""
 
 

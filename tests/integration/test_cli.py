@@ -6,7 +6,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from session_service.app import create_app
-from tests.harness.support import SECRET, settings
+from tests.harness.support import SECRET, settings, sign_in_with
 
 
 def test_a_token_for_trying_things_out_works(app: Flask, client: FlaskClient) -> None:
@@ -39,3 +39,13 @@ def test_without_the_shared_secret_no_token_can_be_made() -> None:
 
     assert printed.exit_code == 1
     assert "no JWT_SECRET_KEY" in printed.output
+
+
+def test_ending_a_users_sessions_may_say_why(app: Flask, client: FlaskClient) -> None:
+    device, run = sign_in_with(client)(74), app.test_cli_runner().invoke
+
+    wrong = run(args=["sessions", "end", "--session", str(device.id), "--because", "security"])
+    done = run(args=["sessions", "end", "--user", "74", "--because", "security"])
+
+    assert (wrong.exit_code, done.exit_code, done.output) == (2, 0, "sessions ended: 1\n")
+    assert device.get("/sessions/my-sessions").json["because"] == "security"

@@ -39,7 +39,7 @@ EVENTS = re.compile(
 
 REQUEST = {"method", "route", "status", "duration_ms", "user_id", "session_id"}
 OF_REFUSALS = {"code", "token_refused"}
-CHANGE = {"session_id", "user_id", "reason", "by", "successor_id"}
+CHANGE = {"session_id", "user_id", "reason", "by", "successor_id", "because"}
 ALWAYS = {"event", "level", "timestamp"}
 _PLAIN = logging.makeLogRecord({}).__dict__.keys() | {"message", "asctime"}
 

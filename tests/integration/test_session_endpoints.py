@@ -343,9 +343,12 @@ def test_whoever_lost_the_place_is_told_why(sign_in: SignIn) -> None:
 
     assert (response.status_code, response.json["code"], response.json["end_reason"]) == (401, "session_ended", "limit")
     assert response.json["detail"] == (
-        "This device was signed out because of a newer sign-in from Safari on iPhone: 3 devices are allowed. "
-        "It was Chrome on Windows 10, on 8 February 2026 at 10:30 UTC."
+        "This device (Chrome on Windows 10) was signed out because of a newer sign-in from Safari on iPhone: "
+        "3 devices are allowed. That was on 8 February 2026 at 10:30 UTC."
     )
+    assert response.json["device_name"] == "Chrome on Windows 10"
+    assert response.json["successor_device_name"] == "Safari on iPhone"
+    assert "because" not in response.json
     assert response.json["ended_at"].endswith("Z")
 
 

@@ -186,9 +186,8 @@ class OneUser(RuleBasedStateMachine):
         mine = self.pick(current) if current is not None and self.known else None
         exclude = exclude and mine is not None
         before = self.active()
-        closed = self.service.delete_user_sessions(
-            self.user_id, by=self.user, now=self.now, current_id=mine.id if mine else None, exclude_current=exclude
-        )
+        end = self.service.delete_other_sessions if exclude else self.service.delete_user_sessions
+        closed = end(self.user_id, by=self.user, now=self.now, current_id=mine.id if mine else None)
         ended = [one for one in before if not (exclude and one is mine)]
         for one in ended:
             one.ended_at, one.reason = self.now, "logout" if one is mine else "revoked"

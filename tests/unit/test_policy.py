@@ -49,6 +49,7 @@ def stored(session_id: int = 1, **values: Any) -> StoredSession:
         "end_reason": None,
         "ended_by": None,
         "successor_id": None,
+        "because": None,
     }
     return StoredSession(**{**row, **values})
 

@@ -1,4 +1,4 @@
-"""Sessions that commands ended, counted by reason for `/metrics`; and the purge's totals by what they count."""
+"""Why a service ended a session; sessions that commands ended, by reason; the purge's totals by what they count."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,6 +12,7 @@ RENAMED = {"recorded": "ends", "removed": "sessions", "forgotten": "tokens"}
 
 
 def upgrade() -> None:
+    op.add_column("sessions", sa.Column("because", sa.String(16)))
     op.create_table(
         "command_ends",
         sa.Column("reason", sa.String(16), nullable=False),
@@ -24,6 +25,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     _rename_columns({new: old for old, new in RENAMED.items()})
     op.drop_table("command_ends")
+    op.drop_column("sessions", "because")
 
 
 def _rename_columns(names: dict[str, str]) -> None:
