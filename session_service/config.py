@@ -1,7 +1,8 @@
-"""Every setting, with its meaning under it: read once from the environment, checked before anything starts.
+"""Every setting, with its meaning in the docstring below it.
 
-A missing or absurd value stops the process, and all problems are named at once, without any value:
-a secret that was pasted into the wrong variable must not end up in a log.
+Settings are read from the environment once, at start, and checked before anything else runs. A missing or invalid
+value stops the process. The message names all problems at once, but no value: a secret that was pasted into the wrong
+variable must not reach a log.
 """
 
 import re
@@ -18,13 +19,13 @@ from session_service.records import LimitPolicy, UnknownSessionPolicy, UserIdTyp
 from session_service.rules.identifiers import is_short_text, is_storable, parse_user_id
 
 MIN_SECRET_BYTES = 32
-"""What RFC 7518 section 3.2 asks of an HS256 key."""
+"""The least length of an HS256 key (RFC 7518 section 3.2)."""
 
 MAX_PORT = 65_535
 _CENTURY = 100 * 366 * 86_400
 _BLOCK_WITHOUT_IDLE_TIMEOUT = timedelta(days=7)
 _ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9.-]+(?::([0-9]{1,5}))?")
-"""No IPv6 literals: flask-cors would take their brackets for a pattern."""
+"""IPv6 literals are not allowed: flask-cors treats an origin with brackets as a regular expression."""
 
 _KEYS = {"JWT_SECRET_KEY": shared_secret, "JWT_PREVIOUS_SECRET_KEY": shared_secret, "JWT_PUBLIC_KEY": public_key}
 
@@ -36,7 +37,7 @@ _CHOICES = {
 
 
 class ConfigError(ValueError):
-    """The settings cannot be used; the message names every problem, one a line, and no value."""
+    """The settings are invalid. The message lists every problem on a line of its own, and contains no value."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(["The settings cannot be used:", *(f"  - {problem}" for problem in problems)]))
@@ -56,103 +57,112 @@ class Settings:
     """The service's settings; the attribute is the environment variable's name."""
 
     DATABASE_URL: str = field(default="sqlite:///sessions.sqlite3", repr=False)
-    """`postgresql://{user}:{password}@{host}/{name}` (`postgres://` is the same), or `sqlite:///path`, whose file
-    must be there; a relative path is under `instance/`."""
+    """`postgresql://{user}:{password}@{host}/{name}` (`postgres://` means the same), or `sqlite:///path`. The SQLite
+    file must exist; a relative path is relative to `instance/`."""
 
     DATABASE_CONNECTIONS: int = _number(6, 1, 1_000)
-    """Most connections of each worker process to the database; while none of them gets an answer, others are
-    refused at once."""
+    """Most connections of each worker process to the database. If all are in use, and no call to the database has
+    completed for a second, further requests are refused at once."""
 
     JWT_SECRET_KEY: str | None = _secret()
-    """The auth server's shared secret: HS256, HS384 or HS512. At least 32 bytes. Exactly one of this,
+    """The secret shared with the auth server, for HS256, HS384 and HS512; at least 32 bytes. Exactly one of this,
     `JWT_PUBLIC_KEY` and `JWT_JWKS_URL` is required."""
 
     JWT_PREVIOUS_SECRET_KEY: str | None = _secret()
-    """The secret before `JWT_SECRET_KEY`, accepted beside it while tokens made with it are still around."""
+    """The secret that preceded `JWT_SECRET_KEY`. Tokens signed with it are accepted too; set it until they have
+    expired."""
 
     JWT_PUBLIC_KEY: str | None = _secret()
-    """The auth server's public key in PEM (RSA from 2048 bits, P-256, P-384, P-521, Ed25519, Ed448); `\\n` may stand
-    for a line break."""
+    """The auth server's public key in PEM (RSA from 2048 bits, P-256, P-384, P-521, Ed25519, Ed448); line breaks
+    may be written as `\\n`."""
 
     JWT_JWKS_URL: str | None = None
-    """Where the auth server publishes its keys as a JWK Set (RFC 7517); fetched, kept, and fetched again: see
-    [Keys](#keys-of-the-auth-server)."""
+    """URL of the auth server's JWK Set (RFC 7517). The service fetches it, keeps the keys in memory and refreshes them:
+    see [Keys](#keys-of-the-auth-server)."""
 
     JWT_ALLOW_SHORT_SECRET: bool = False
-    """Accept secrets under 32 bytes: only where the auth server's cannot be changed."""
+    """Accept secrets shorter than 32 bytes. Use this only if the auth server's secret cannot be changed."""
 
     JWT_ISSUER: str | None = None
-    """The `iss` that a token must have; not checked without this."""
+    """The `iss` that a token must have. If unset, `iss` is not checked."""
 
     JWT_AUDIENCE: str | None = None
-    """The `aud` that a token must have; not checked without this."""
+    """The `aud` that a token must have. If unset, `aud` is not checked."""
 
     JWT_USER_ID_CLAIM: tuple[str, ...] = ("sub", "id", "user_id")
-    """The claims that may hold the user's id: the first one that is present counts."""
+    """The claims that may contain the user's id. The first of them that a token has is used."""
 
     USER_ID_TYPE: UserIdType = "integer"
     """`integer`: ids are whole numbers from 1 to 2^63-1. `string`: any text of 1 to 255 characters."""
 
     JWT_ROLE_CLAIM: str = "role"
-    """The claim that holds the caller's role, a text or a list; dots lead into objects (`realm_access.roles`)."""
+    """The claim with the caller's role, a string or a list. Dots address nested objects (`realm_access.roles`)."""
 
     ADMIN_ROLES: tuple[str, ...] = ("admin",)
-    """The roles that make an admin."""
+    """A user with one of these roles is an admin."""
 
     ADMIN_USER_IDS: tuple[str, ...] = ()
-    """Users who are admins whatever their token says."""
+    """Ids of users who are admins regardless of the role in their token."""
 
     AUTH_SERVER_USERINFO_URL: str | None = None
-    """Where the auth server answers a token with its user's `role`, for roles that no token tells: see
+    """URL at which the auth server answers a token with its user's `role`; needed if tokens contain no role: see
     [Admins](#admins-that-only-the-auth-server-knows)."""
 
     AUTH_SERVER_USER_URL: str | None = None
-    """Where the auth server answers 404 for an unknown user, with `{user_id}` in it; asked with the caller's token."""
+    """URL with `{user_id}` in it, at which the auth server answers 404 for an unknown user. It is called with the
+    caller's token."""
 
     SERVICE_CREDENTIALS: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """`name:secret,name:secret`: who may call as a service, by HTTP Basic. Secrets have at least 16 characters."""
+    """`name:secret,name:secret`: the services that may call with HTTP Basic. A secret has at least 16
+    characters."""
 
     TRUSTED_PROXY_HOPS: int = _number(0, 0, 10)
-    """How many proxies of ours stand in front: that many right-most `X-Forwarded-For` entries are believed."""
+    """Number of your own proxies in front of the service. As many `X-Forwarded-For` entries, counted from the right,
+    are trusted."""
 
     CORS_ALLOWED_ORIGINS: tuple[str, ...] = ()
-    """The origins whose pages may call (`https://app.example.com`), or `*`. Cookies are never allowed."""
+    """The origins whose pages may call the service (`https://app.example.com`), or `*`. Cookies are never allowed."""
 
     MAX_SESSIONS_PER_USER: int = _number(3, 1, 1_000)
-    """Most devices a user may be signed in on at once; `SESSION_LIMIT_POLICY` says which one gives way."""
+    """Most active sessions that a user may have at once, one for each device. `SESSION_LIMIT_POLICY` decides what a
+    sign-in above the limit does."""
 
     SESSION_LIMIT_POLICY: LimitPolicy = "evict_oldest"
-    """`evict_oldest`: the one created first; `evict_idle`: the least recently active; `reject`: none, 409 instead."""
+    """What a sign-in above `MAX_SESSIONS_PER_USER` does. `evict_oldest`: end the session created first. `evict_idle`:
+    end the least recently active one. `reject`: end none and answer 409."""
 
     SESSION_LIFETIME_SECONDS: int = _number(30 * 86_400, 1, _CENTURY)
-    """How long a session lasts at most, from its creation; never extended."""
+    """How long a session lasts at most, counted from its creation. Activity does not extend it."""
 
     SESSION_IDLE_SECONDS: int = _number(7 * 86_400, 0, _CENTURY)
-    """How long a session lasts without activity; 0 turns it off. Set it to the life of your refresh tokens."""
+    """A session without activity for this long ends; 0 turns the idle timeout off. Set it to the lifetime of your
+    refresh tokens."""
 
     REVOKED_DEVICE_SECONDS: int | None = _number(None, 0, _CENTURY)
-    """How long a device whose session was ended by somebody else is refused by what it is, where its tokens have no
-    `sid`; `SESSION_IDLE_SECONDS` (7 days if that is 0) unless it is set. With `adopt` and a backend that never calls
-    `create`: see [step 0](integration.md#step-0-nothing-changed-but-the-gateway)."""
+    """How long a forced end (`revoked`, `admin` or `limit`) blocks the session's device, if tokens have no `sid`: a
+    token without a session is refused on that device, unless the user has signed in there again. If unset,
+    `SESSION_IDLE_SECONDS`, or 7 days if that is 0. With `adopt` and a backend that never calls `create`, see
+    [step 0](integration.md#step-0-nothing-changed-but-the-gateway)."""
 
     ACTIVITY_INTERVAL_SECONDS: int = _number(60, 0, 86_400)
-    """How often at most a session's `last_activity` is written; 0 writes it on every call."""
+    """Least time between two writes of a session's `last_activity`; 0 writes it on every call."""
 
     MAX_SIGN_INS_PER_MINUTE: int = _number(10, 0, 100_000)
-    """Most sessions one user may create within 60 seconds; 0 turns the rule off."""
+    """Most sessions that one user may create within 60 seconds; 0 turns the limit off."""
 
     UNKNOWN_SESSION_POLICY: UnknownSessionPolicy = "reject"
-    """Of a good token without a session `validate` says no (`reject`), or yes (`allow`), or one is opened (`adopt`):
-    see [the API](api.md#is-this-session-alive)."""
+    """What happens to a valid token without a session. `reject`: `validate` refuses it. `allow`: `validate` accepts it.
+    `adopt`: a session is created for it. See [the API](api.md#is-this-session-alive)."""
 
     STORE_USER_AGENT: bool = True
-    """Keep the raw user agent of each sign-in; rules go by what it tells of the device, which is kept anyway."""
+    """Store the raw user agent of each sign-in. Rules compare only what was parsed from it, and that is stored in any
+    case."""
 
     MASK_ADDRESSES: bool = False
-    """Keep of addresses only the network, IPv4 /24 and IPv6 /48; rules compare these then."""
+    """Store only the network of an address, IPv4 /24 or IPv6 /48. Rules then compare these networks."""
 
     RETENTION_DAYS: int = _number(90, 0, 36_500)
-    """How long ended sessions are kept before the purge removes them."""
+    """How many days ended sessions are kept before the purge deletes them."""
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))
@@ -161,7 +171,7 @@ class Settings:
 
     @property
     def idle(self) -> timedelta | None:
-        """The idle timeout; None where it is off."""
+        """The idle timeout; None if it is off."""
         return timedelta(seconds=self.SESSION_IDLE_SECONDS) if self.SESSION_IDLE_SECONDS else None
 
     @property
@@ -178,7 +188,7 @@ class Settings:
 
     @property
     def activity_interval(self) -> timedelta:
-        """How often at most activity is written."""
+        """Least time between two writes of a session's activity."""
         return timedelta(seconds=self.ACTIVITY_INTERVAL_SECONDS)
 
     @property
@@ -188,25 +198,25 @@ class Settings:
 
     @property
     def warnings(self) -> list[str]:
-        """What is allowed, but has a consequence that is easily overlooked; for operators."""
+        """Combinations of settings that are allowed but have a consequence that is easily overlooked; for operators."""
         if self.retention < self.revoked_device:
             return [
                 "RETENTION_DAYS is shorter than REVOKED_DEVICE_SECONDS or SESSION_IDLE_SECONDS: once the purge has "
-                "removed an ended session, its device may come back with a refreshed token"
+                "deleted an ended session, a refreshed token is accepted on its device again"
             ]
         return []
 
     def makes_admin(self, role: object) -> bool:
-        """Return whether *role*, a text or a list as somebody else's JSON has it, holds one of `ADMIN_ROLES`."""
+        """Return whether *role*, a string or a list from another server's JSON, contains one of `ADMIN_ROLES`."""
         roles = role if isinstance(role, list) else [role]
         return any(isinstance(one, str) and one in self.ADMIN_ROLES for one in roles)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
-        """Read the settings; an empty variable is as good as an absent one.
+        """Read the settings. An empty variable counts as absent.
 
         Raises:
-            ConfigError: naming everything that is wrong, not just the first.
+            ConfigError: at least one value is invalid; the error lists all problems, not just the first.
         """
         hints = get_type_hints(cls)
         values: dict[str, Any] = {}
@@ -230,7 +240,7 @@ class Settings:
 
 
 def _problems(settings: Settings) -> Iterator[str]:
-    """Yield what is wrong with values that have the right types; later checks assume nothing of earlier ones."""
+    """Yield what is wrong with values of the right types. No check relies on an earlier one: all of them always run."""
     yield from _key_problems(settings)
     for setting in fields(settings):
         value, rules = getattr(settings, setting.name), setting.metadata
@@ -241,28 +251,28 @@ def _problems(settings: Settings) -> Iterator[str]:
             yield f"{name} must be one of {', '.join(get_args(choices))}"
     for name in ("JWT_USER_ID_CLAIM", "ADMIN_ROLES"):
         if not getattr(settings, name):
-            yield f"{name} must name at least one"
+            yield f"{name} must have at least one entry"
     origins = [_ORIGIN.fullmatch(origin) for origin in settings.CORS_ALLOWED_ORIGINS]
     if not all(origin and int(origin[1] or 0) <= MAX_PORT for origin in origins):
-        yield "CORS_ALLOWED_ORIGINS must hold origins such as https://app.example.com (no path), or *"
+        yield "CORS_ALLOWED_ORIGINS must list origins such as https://app.example.com (no path), or *"
     if any(len(secret) < 16 for secret in settings.SERVICE_CREDENTIALS.values()):
         yield "SERVICE_CREDENTIALS must have secrets of at least 16 characters"
     if not all(is_short_text(name) for name in settings.SERVICE_CREDENTIALS):
         yield "SERVICE_CREDENTIALS must have names of at most 255 characters"
     yield from _address_problems(settings)
     if any(parse_user_id(one, settings.USER_ID_TYPE) is None for one in settings.ADMIN_USER_IDS):
-        yield f"ADMIN_USER_IDS must hold ids of USER_ID_TYPE {settings.USER_ID_TYPE}"
+        yield f"ADMIN_USER_IDS must list ids of USER_ID_TYPE {settings.USER_ID_TYPE}"
     problem = database_problem(settings.DATABASE_URL)
     if problem:
         yield f"DATABASE_URL {problem}"
 
 
 def _key_problems(settings: Settings) -> Iterator[str]:
-    kinds = ("JWT_SECRET_KEY", "JWT_PUBLIC_KEY", "JWT_JWKS_URL")
-    if sum(getattr(settings, name) is not None for name in kinds) != 1:
-        yield f"set exactly one of {kinds[0]}, {kinds[1]} and {kinds[2]}"
+    names = ("JWT_SECRET_KEY", "JWT_PUBLIC_KEY", "JWT_JWKS_URL")
+    if sum(getattr(settings, name) is not None for name in names) != 1:
+        yield f"set exactly one of {names[0]}, {names[1]} and {names[2]}"
     if settings.JWT_PREVIOUS_SECRET_KEY is not None and settings.JWT_SECRET_KEY is None:
-        yield "JWT_PREVIOUS_SECRET_KEY needs JWT_SECRET_KEY beside it"
+        yield "JWT_PREVIOUS_SECRET_KEY requires JWT_SECRET_KEY"
     for name, read in _KEYS.items():
         text = getattr(settings, name)
         if text is None:
@@ -278,21 +288,23 @@ def _key_problems(settings: Settings) -> Iterator[str]:
 
 
 def _address_problems(settings: Settings) -> Iterator[str]:
-    for name, place in (("JWT_JWKS_URL", ""), ("AUTH_SERVER_USERINFO_URL", ""), ("AUTH_SERVER_USER_URL", "{user_id}")):
-        if not _is_address(getattr(settings, name), place):
-            yield f"{name} must be an http(s) address" + (f" with {place} in its path or query" if place else "")
+    addresses = {"JWT_JWKS_URL": "", "AUTH_SERVER_USERINFO_URL": "", "AUTH_SERVER_USER_URL": "{user_id}"}
+    for name, placeholder in addresses.items():
+        if not _is_address(getattr(settings, name), placeholder):
+            where = f" with {placeholder} in its path or query" if placeholder else ""
+            yield f"{name} must be an http(s) address{where}"
 
 
-def _is_address(url: str | None, place: str) -> bool:
-    """Return whether *url* is none, or an http(s) address without a user, with *place* in its path or query."""
+def _is_address(url: str | None, placeholder: str) -> bool:
+    """Return whether *url* is None, or an http(s) URL without user info, with *placeholder* in its path or query."""
     if url is None:
         return True
     try:
         parsed = urlsplit(url)
         host = (parsed.hostname or "").encode("idna")
-        is_whole = parsed.scheme in {"http", "https"} and bool(host) and parsed.port != 0
+        is_complete = parsed.scheme in {"http", "https"} and bool(host) and parsed.port != 0
     except ValueError:
         return False
-    has_place = place in parsed.path or place in parsed.query
+    has_placeholder = placeholder in parsed.path or placeholder in parsed.query
     is_plain = url.isascii() and url.isprintable() and " " not in url
-    return is_whole and has_place and is_plain and not any(odd in parsed.netloc for odd in "{@%")
+    return is_complete and has_placeholder and is_plain and not any(char in parsed.netloc for char in "{@%")
