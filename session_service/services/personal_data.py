@@ -79,7 +79,8 @@ def erase(user_id: str) -> PersonalDataCount:
         if found:
             with transaction(writes=True):
                 mentions += personal_data_queries.erase_who_ended([one["session_id"] for one in found], user_id)
-    _log.info("erased a user: %d sessions, %d tokens, %d mentions", sessions, tokens, mentions)
+    words = "erased a user: %d sessions, %d tokens, the user's id in %d sessions of others"
+    _log.info(words, sessions, tokens, mentions)
     return PersonalDataCount(sessions, tokens, mentions)
 
 
