@@ -202,7 +202,7 @@ class Settings:
         if self.retention < self.revoked_device:
             return [
                 "RETENTION_DAYS is shorter than REVOKED_DEVICE_SECONDS or SESSION_IDLE_SECONDS: once the purge has "
-                "deleted an ended session, a refreshed token is accepted on its device again"
+                "deleted an ended session, its device may be used again with a refreshed token"
             ]
         return []
 

@@ -63,7 +63,9 @@ limit_hits = _counter(
     "policy",
     get_args(LimitPolicy),
 )
-validations = _counter("validations", "Answers of `validate`: the session is active, or the error code.", "outcome")
+validations = _counter(
+    "validations", "Answers of `validate`: `active`, `without_session`, or the error code.", "outcome"
+)
 tokens_refused = _counter(
     "tokens_refused",
     "Access tokens that were refused.",
