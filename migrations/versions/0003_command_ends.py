@@ -1,4 +1,4 @@
-"""Sessions that commands ended, counted by reason for `/metrics`; and the purge's totals by what they count."""
+"""Create the counts of sessions that commands ended, for `/metrics`; rename the purge's totals by what they count."""
 
 import sqlalchemy as sa
 from alembic import op
