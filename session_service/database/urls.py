@@ -21,7 +21,7 @@ def database_problem(url: str) -> str | None:
     except (ArgumentError, ValueError):
         return "must be a database URL, with special characters of a password percent-encoded"
     if parsed.drivername == "postgresql+psycopg":
-        return None if _libpq_accepts(parsed.query) else "has an option that PostgreSQL's client library does not know"
+        return None if _libpq_accepts(parsed.query) else "has an option that PostgreSQL's client library rejects"
     if parsed.drivername != "sqlite":
         return "must begin with postgresql://, postgres:// or sqlite:///"
     if parsed.host or parsed.query or not parsed.database or parsed.database.startswith((":memory:", "file:")):
