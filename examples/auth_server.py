@@ -1,7 +1,8 @@
-"""A small auth server, as many are: it issues tokens and never hears of them again.
+"""A small auth server of a common kind: it issues tokens and keeps no record of them.
 
-An access token says `id`, `email` and `exp`; a refresh token the same, with another secret and for longer. Its users
-are made up, and kept in memory. `docs/integration.md` begins with it as it is; the backends beside it use its parts.
+An access token contains `id`, `email` and `exp`. A refresh token contains the same, is signed with another secret and
+lives longer. The users are invented and kept in memory. `docs/integration.md` starts from this server; the backends in
+this folder use parts of it.
 
     JWT_SECRET_KEY=… REFRESH_SECRET_KEY=… DEMO_PASSWORD=… uvicorn examples.auth_server:app
 """
@@ -25,7 +26,7 @@ REFRESH_SECONDS = 7 * 24 * 3600
 
 @dataclass
 class User:
-    """Somebody with an account."""
+    """A user with an account."""
 
     id: int
     email: str
@@ -50,13 +51,13 @@ for _user in USERS.values():
 
 
 def sign_in(email: str, password: str) -> User | None:
-    """Return whose e-mail and password these are; None if nobody's, or the account is disabled."""
+    """Return the user with this e-mail and password; None if there is none, or the account is disabled."""
     user = next((user for user in USERS.values() if user.email == email), None)
     return user if user and user.has_password(password) and not user.is_disabled else None
 
 
 def issue_tokens(user: User, **claims: str) -> dict[str, str]:
-    """Return an access token and a refresh token. Two of one user in one second are the same, byte by byte."""
+    """Return an access token and a refresh token. Those of one user within one second are byte-identical."""
     now = int(time.time())
     who = {"id": user.id, "email": user.email, **claims}
     return {
@@ -67,7 +68,7 @@ def issue_tokens(user: User, **claims: str) -> dict[str, str]:
 
 
 def read_token(token: str, secret: str) -> tuple[User, dict[str, str]] | None:
-    """Return whose token this is, and what the sign-in put into it besides; None where it proves nothing."""
+    """Return the token's user, and the further claims from the sign-in (`sid`); None if the token is not valid."""
     try:
         claims = jwt.decode(token, secret, algorithms=["HS256"], options={"require": ["exp", "id"]})
     except jwt.InvalidTokenError:
@@ -77,20 +78,20 @@ def read_token(token: str, secret: str) -> tuple[User, dict[str, str]] | None:
 
 
 def bearer_of(authorization: str) -> str:
-    """Return the token of an Authorization header; empty where there is none."""
+    """Return the token of an Authorization header; an empty text if there is none."""
     scheme, _, token = authorization.partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
 class Credentials(BaseModel):
-    """What a person signs in with."""
+    """The credentials of a sign-in."""
 
     email: str
     password: str
 
 
 class Refresh(BaseModel):
-    """What an app has kept for when its access token runs out."""
+    """The refresh token that an app sends when its access token has expired."""
 
     refresh_token: str
 

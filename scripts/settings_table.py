@@ -1,4 +1,4 @@
-"""What `make docs` does: write the table of settings in `docs/operations.md` from `session_service/config.py`."""
+"""`make docs`: write the table of settings in `docs/operations.md` from `session_service/config.py`."""
 
 import ast
 import sys
@@ -19,7 +19,7 @@ NONE = "\N{EN DASH}"
 
 
 def table() -> str:
-    """Return the settings as a Markdown table: name, default as it would be typed, and the words under it."""
+    """Return the settings as a Markdown table: name, default as an operator would type it, and docstring."""
     meanings = dict(_meanings())
     lines = ["| name | default | meaning |", "|---|---|---|"]
     for setting in fields(Settings):
@@ -29,7 +29,7 @@ def table() -> str:
 
 
 def _meanings() -> Iterator[tuple[str, str]]:
-    """Yield each setting with the docstring under it."""
+    """Yield each setting's name with the docstring below it."""
     source = (ROOT / "session_service" / "config.py").read_text()
     (body,) = [one.body for one in ast.parse(source).body if isinstance(one, ast.ClassDef) and one.name == "Settings"]
     for setting, words in pairwise(body):
@@ -46,7 +46,7 @@ def _typed(value: object) -> str:
 
 
 def with_table(document: str) -> str:
-    """Return *document* with the table as it should be."""
+    """Return *document* with its table replaced by the current one."""
     before, _, rest = document.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{table()}\n{END}{after}"
