@@ -6,7 +6,7 @@ RUN python3 -m venv /venv
 # First what changes seldom: every package as it is pinned, and no other.
 COPY requirements.txt ./
 RUN /venv/bin/pip install --no-cache-dir --require-hashes -r requirements.txt
-COPY setup.cfg pyproject.toml README.md wsgi.py ./
+COPY setup.cfg pyproject.toml LICENSE README.md wsgi.py ./
 COPY session_service session_service
 COPY migrations migrations
 RUN /venv/bin/pip install --no-cache-dir --no-deps .

@@ -189,12 +189,14 @@ def image() -> Iterator[Image]:
 def test_the_image_holds_the_service_and_what_it_needs_alone(image: Image) -> None:
     assert {path.name for path in image.workdir.iterdir()} == {"gunicorn.conf.py"}
     assert {path.parts[0] for path in context()} == {
-        *("README.md", "gunicorn.conf.py", "migrations", "pyproject.toml"),
+        *("LICENSE", "README.md", "gunicorn.conf.py", "migrations", "pyproject.toml"),
         *("requirements.txt", "session_service", "setup.cfg", "wsgi.py"),
     }
     installed = image.run(["python3", "-m", "pip", "list", "--format=freeze"]).stdout.lower()
     assert "gunicorn==" in installed
     assert "pytest==" not in installed
+    of_the_package = "from importlib.metadata import metadata as of; print(of('session-service')['License'])"
+    assert image.run(["python3", "-c", of_the_package]).stdout == "MIT\n"
     assert image.noted["USER"] == "10001:10001"
     assert image.noted["STOPSIGNAL"] == "SIGTERM"
 
