@@ -19,12 +19,15 @@ import psycopg
 import pytest
 import urllib3
 import yaml
+from flask_migrate import upgrade
 from psycopg import sql
 
+from session_service.app import create_app
 from session_service.config import Settings
+from session_service.database.engine import db
 from tests.image import Image, build, context, is_let_through, settings_of
 from tests.servers import PROJECT, free_port, running
-from tests.support import MEASURED, SECRET, make_token
+from tests.support import MEASURED, SECRET, make_token, settings, sign_in_with
 
 COMPOSE = PROJECT / "docker-compose.yml"
 SERVICES: dict[str, Any] = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["services"]
@@ -205,6 +208,34 @@ def test_a_line_of_the_example_can_be_uncommented_as_it_is(name: str, value: str
 def test_every_line_of_the_example_is_a_comment_a_setting_or_an_optional_setting() -> None:
     for line in EXAMPLE.splitlines():
         assert re.fullmatch(r"|# .+|#?[A-Z_]+=\S*", line), line
+
+
+# A first production start
+
+
+def test_the_documented_role_and_database_are_enough_for_the_service(postgres: str) -> None:
+    (statements,) = re.findall(r"^```sql\n(.*?)```", (PROJECT / "docs" / "deploy.md").read_text(), re.M | re.S)
+    where = postgres.replace("postgres:@/postgres", "{}:x@/sessions")
+    assert where != postgres
+    with psycopg.connect(postgres, autocommit=True) as administrator:
+        try:
+            for statement in statements.split(";\n"):
+                administrator.execute(statement.encode())
+            administrator.execute("CREATE ROLE somebody_else LOGIN")
+            app = create_app(settings(DATABASE_URL=where.format("sessions")))
+            with app.app_context():
+                upgrade()
+                db.engine.dispose()
+            created = sign_in_with(app.test_client())(74)
+            with app.app_context():
+                db.engine.dispose()
+            with pytest.raises(psycopg.OperationalError, match="permission denied"):
+                psycopg.connect(where.format("somebody_else"))
+        finally:
+            administrator.execute("DROP DATABASE sessions WITH (FORCE)")
+            administrator.execute("DROP ROLE sessions, somebody_else")
+
+    assert created.session["is_active"]
 
 
 # The image

@@ -128,7 +128,7 @@ def test_the_unit_lets_the_server_drain_before_it_is_killed(monkeypatch: pytest.
 
 
 def test_the_line_for_cron_runs_the_purge(database_url: str, tmp_path: Path, client: FlaskClient) -> None:
-    lines = re.findall(r"^```crontab\n(.*)\n```$", (PROJECT / "docs" / "operations.md").read_text(), re.M)
+    lines = re.findall(r"^```crontab\n(.*)\n```$", (PROJECT / "docs" / "deploy.md").read_text(), re.M)
     assert len(lines) == 1
     *when, user, command = lines[0].split(maxsplit=6)
     before = purge_runs(client)
