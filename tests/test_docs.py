@@ -139,7 +139,7 @@ def test_no_other_file_is_sent(client: FlaskClient, name: str) -> None:
 
 
 def test_the_map_in_contributing_names_every_module() -> None:
-    contributing = (ROOT / "README.md").read_text()
+    contributing = (ROOT / "CONTRIBUTING.md").read_text()
 
     for module in (ROOT / "session_service").rglob("*.py"):
         assert module.name in contributing or module.name == "__init__.py", module.name
