@@ -166,7 +166,7 @@ def test_links_lead_to_a_file_and_to_a_heading_of_it(document: Path) -> None:
         assert not anchor or anchor in anchors(target), f"{link}#{anchor}"
 
 
-@pytest.mark.parametrize("name", ["deploy", "settings", "runbook", "data"])
+@pytest.mark.parametrize("name", ["deploy", "settings", "runbook", "data", "integration"])
 def test_a_guide_begins_with_a_paragraph_and_links_to_each_of_its_sections(name: str) -> None:
     document = ROOT / "docs" / f"{name}.md"
     text = re.sub(r"```.*?```", "", document.read_text(), flags=re.S)
