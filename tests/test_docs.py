@@ -145,7 +145,8 @@ def test_the_map_in_contributing_names_every_module() -> None:
         assert module.name in contributing or module.name == "__init__.py", module.name
 
 
-DOCUMENTS = sorted(path for path in ROOT.rglob("*.md") if not any(part.startswith(".") for part in path.parts))
+FOLDERS = sorted(path for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith("."))
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(document for folder in FOLDERS for document in folder.rglob("*.md"))])
 
 
 def anchors(document: Path) -> set[str]:
