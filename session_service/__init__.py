@@ -1,6 +1,6 @@
 """Device sessions for the JWTs that another server issues: list them, limit them, end them.
 
-A request takes one way through, and nothing is imported upwards (`tests/test_architecture.py` holds the table):
+A request takes one way through, and nothing is imported upwards (`tests/unit/test_architecture.py` holds the table):
 
     gunicorn -> wsgi -> app -> views -> services -> database -> PostgreSQL / SQLite
                          |       |         |

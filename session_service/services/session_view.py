@@ -3,8 +3,9 @@
 from datetime import datetime
 
 from session_service.config import Settings
-from session_service.records import Principal, SessionView, StoredSession
+from session_service.records import Principal, StoredSession
 from session_service.rules import policy
+from session_service.services.answers import SessionView
 
 
 def present(

@@ -9,9 +9,10 @@ from session_service.config import Settings
 from session_service.database import session_queries
 from session_service.database.transaction import transaction
 from session_service.errors import CurrentSessionUnknown, NoCurrentSession, SessionNotFound, SessionUnknown
-from session_service.records import End, Introspection, Liveness, Principal, SessionView, StoredSession, Token
+from session_service.records import End, Principal, StoredSession, Token
 from session_service.rules import policy, session_matching
 from session_service.services import current_session
+from session_service.services.answers import Introspection, Liveness, SessionView
 from session_service.services.session_view import present, shown_user_id
 
 
@@ -33,6 +34,8 @@ class SessionService:
     ) -> list[SessionView]:
         """Return the user's active sessions, the last active first; with *include_inactive* the newest 100 ended too.
 
+        The caller's own session comes first: this call is its last activity, even if that is not written each time.
+
         Raises:
             UserNotFound: there is no session of this user, and the user directory, if any, does not know the user.
             AuthServerUnavailable: the directory had to be asked and gave no usable answer.
@@ -46,7 +49,9 @@ class SessionService:
             is_known = bool(found) or user_id == by.user_id or session_queries.has_any(user_id)
         if not is_known:
             self._user_directory.require_user(user_id, by)
-        last_active_first = sorted(found.values(), key=lambda one: (one.last_activity, one.id), reverse=True)
+        last_active_first = sorted(
+            found.values(), key=lambda one: (one.id == current_id, one.last_activity, one.id), reverse=True
+        )
         return [present(one, self.settings, by=by, now=now, current_id=current_id) for one in last_active_first]
 
     def get_session(

@@ -2,7 +2,7 @@
 
 from session_service import errors
 from session_service.components import components
-from session_service.records import SessionView
+from session_service.services.answers import SessionView
 from session_service.views.guards import GUARDED, caller, require_admin_or_service
 from session_service.views.parsing import StrictBlueprint, parse_owner, refuse_large_body
 from session_service.views.problems import documented

@@ -216,3 +216,6 @@ class Readiness(Health):
         validate=validate.OneOf(get_args(DirectoryState)),
         metadata={"description": "How the auth server answered this process last; it decides nothing."},
     )
+    warnings = fields.List(
+        fields.String(), required=True, metadata={"description": "What works, but should be changed.", "example": []}
+    )

@@ -4,8 +4,8 @@ from flask import url_for
 
 from session_service import errors
 from session_service.components import components
-from session_service.records import CreatedSession, SessionView
 from session_service.rules.identifiers import MAX_ID
+from session_service.services.answers import CreatedSession, SessionView
 from session_service.views.guards import (
     ADOPTING,
     GUARDED,

@@ -1,0 +1,22 @@
+"""What several modules of this folder share."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
+
+import pytest
+
+from tests.harness.servers import fleet
+
+
+@pytest.fixture(scope="module")
+def start_fleet() -> Iterator[Callable[[str], list[str]]]:
+    """Return a function that starts the service on a database, with default settings, once for this module."""
+    with ExitStack() as stack:
+        yield cache(lambda database_url: stack.enter_context(fleet(database_url)))
+
+
+@pytest.fixture
+def urls(database_url: str, start_fleet: Callable[[str], list[str]]) -> list[str]:
+    """Return the addresses of two gunicorns on one database without rows."""
+    return start_fleet(database_url)

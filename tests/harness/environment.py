@@ -1,0 +1,20 @@
+"""The environment of processes that tests start: this process's own, without settings of the service."""
+
+import os
+from dataclasses import fields
+
+from session_service.config import Settings
+
+OURS = {setting.name for setting in fields(Settings)} | {
+    "HOST",
+    "PORT",
+    "WEB_CONCURRENCY",
+    "DRAIN_SECONDS",
+    "PROMETHEUS_MULTIPROC_DIR",
+}
+"""Variables that the service reads."""
+
+
+def environment_with(**given: str) -> dict[str, str]:
+    """Return this process's environment without the variables in `OURS`, and with *given*."""
+    return {name: value for name, value in os.environ.items() if name not in OURS} | given

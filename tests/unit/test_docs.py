@@ -1,0 +1,263 @@
+"""What is written down is true: the OpenAPI document, the API's page, and the documents for people."""
+
+import configparser
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from openapi_spec_validator import validate
+from packaging.requirements import Requirement
+
+from scripts.settings_table import table, with_table
+from session_service import limits
+from session_service.config import Settings
+from session_service.views.problems import STATUS
+from tests.harness.paths import PROJECT
+from tests.harness.support import SignIn, body
+
+ROOT = PROJECT
+
+
+@pytest.fixture
+def document(client: FlaskClient) -> dict[str, Any]:
+    """Return the OpenAPI document as it is served."""
+    described: dict[str, Any] = body(client.get("/openapi.json"))
+    return described
+
+
+def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the described operations by method and path."""
+    return {
+        (method.upper(), path): operation
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if method in {"get", "post", "put", "patch", "delete"}
+    }
+
+
+def served(app: Flask) -> set[tuple[str, str]]:
+    """Return what the application serves, in the notation of OpenAPI."""
+    return {
+        (method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+
+
+def schema_of(document: dict[str, Any], response: dict[str, Any]) -> dict[str, Any]:
+    """Return a response's schema with what its references need."""
+    (content,) = response["content"].values()
+    return {**content["schema"], "components": document["components"]}
+
+
+def test_the_document_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1")
+    validate(document)
+
+
+def test_every_route_is_described_and_nothing_else(app: Flask, document: dict[str, Any]) -> None:
+    assert set(operations(document)) == served(app)
+
+
+def test_every_operation_says_what_it_does_and_what_can_go_wrong(document: dict[str, Any]) -> None:
+    for (_, path), operation in operations(document).items():
+        assert operation["summary"]
+        statuses = set(operation["responses"])
+        assert statuses & {"200", "201"}
+        assert "500" in statuses
+        if path.startswith("/sessions/"):
+            assert statuses >= {"401", "503"}
+
+
+def test_every_error_code_is_described_with_an_example_of_its_shape(document: dict[str, Any]) -> None:
+    described = set()
+    by_the_router = {"404": "NotFound", "405": "MethodNotAllowed"}
+    anywhere = {status: document["components"]["responses"][name] for status, name in by_the_router.items()}
+    for operation in [*operations(document).values(), {"responses": anywhere}]:
+        for status, response in operation["responses"].items():
+            problem = response.get("content", {}).get("application/problem+json", {})
+            for code, example in problem.get("examples", {}).items():
+                jsonschema.validate(example["value"], schema_of(document, response))
+                assert (example["value"]["code"], example["value"]["status"]) == (code, int(status))
+                described.add(code)
+
+    assert described == {kind.code for kind in STATUS}
+
+
+def test_answers_are_as_they_are_described(document: dict[str, Any], sign_in: SignIn) -> None:
+    admin = {"role": "admin"}
+    calls = [
+        ("POST", "/sessions/create", "/sessions/create", 201),
+        ("GET", "/sessions/my-sessions", "/sessions/my-sessions?include_inactive=true", 200),
+        ("GET", "/sessions/session/{session_id}", "/sessions/session/{id}", 200),
+        ("GET", "/sessions/user/{user_id}", "/sessions/user/74?include_inactive=true", 200),
+        ("GET", "/sessions/active-devices-count", "/sessions/active-devices-count", 200),
+        ("POST", "/sessions/update-activity", "/sessions/update-activity", 200),
+        ("GET", "/sessions/validate", "/sessions/validate", 200),
+        ("DELETE", "/sessions/user/{user_id}", "/sessions/user/75", 200),
+        ("DELETE", "/sessions/session/{session_id}", "/sessions/session/999999", 404),
+        ("DELETE", "/sessions/logout-all", "/sessions/logout-all?exclude_current=true", 200),
+        ("DELETE", "/sessions/logout", "/sessions/logout", 200),
+        ("GET", "/sessions/my-sessions", "/sessions/my-sessions", 401),
+        ("GET", "/sessions/validate", "/sessions/validate", 401),
+        ("POST", "/sessions/introspect", "/sessions/introspect", 401),
+        ("GET", "/healthz", "/healthz", 200),
+        ("GET", "/readyz", "/readyz", 200),
+    ]
+    sign_in(user_agent="Firefox", **admin).delete("/sessions/logout")
+    device = sign_in(**admin)
+
+    for method, template, path, status in calls:
+        response = device.call(method, path.replace("{id}", str(device.session["id"])))
+        assert response.status_code == status, (method, path, response.json)
+        described = operations(document)[(method, template)]["responses"][str(status)]
+        assert response.mimetype in described["content"]
+        jsonschema.validate(response.json, schema_of(document, described))
+        if status == 201:
+            device.session = body(response)
+
+
+def test_the_page_shows_the_document_with_files_of_this_service_alone(client: FlaskClient) -> None:
+    with client.get("/docs") as page:
+        text, policy = page.text, page.headers["Content-Security-Policy"]
+
+    assert "default-src 'none'" in policy
+    assert "script-src 'self';" in policy
+    assert "://" not in text
+    for name in re.findall(r'(?:src|href)="([^"]+)"', text):
+        with client.get(f"/{name}") as file:
+            assert (file.status_code, len(file.data) > 100) == (200, True), name
+
+
+@pytest.mark.parametrize("name", ["nothing.js", "swagger-ui.js", "index.html", "docs.html"])
+def test_no_other_file_is_sent(client: FlaskClient, name: str) -> None:
+    assert client.get(f"/docs/{name}").json["code"] == "not_found"
+
+
+def test_the_map_in_contributing_names_every_module() -> None:
+    contributing = (ROOT / "CONTRIBUTING.md").read_text()
+
+    for module in (ROOT / "session_service").rglob("*.py"):
+        assert module.name in contributing or module.name == "__init__.py", module.name
+
+
+FOLDERS = sorted(path for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith("."))
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(document for folder in FOLDERS for document in folder.rglob("*.md"))])
+
+
+def anchors(document: Path) -> set[str]:
+    """Return what a link may name within a document: its headings, as GitHub spells them, and its anchors."""
+    text = re.sub(r"```.*?```", "", document.read_text(), flags=re.S)
+    headings = re.findall(r"^#+ (.+)$", text, re.M)
+    spelt = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return spelt | set(re.findall(r'<a id="([\w-]+)"></a>', text))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_to_a_file_and_to_a_heading_of_it(document: Path) -> None:
+    for link, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)]*))?\)", document.read_text()):
+        if "://" in link:
+            continue
+        target = document.parent / link if link else document
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), f"{link}#{anchor}"
+    for file in re.findall(r"`(test_\w+\.py)", document.read_text()):
+        assert list((ROOT / "tests").rglob(file)), file
+
+
+@pytest.mark.parametrize("name", ["deploy", "settings", "runbook", "data", "integration"])
+def test_a_guide_begins_with_a_paragraph_and_links_to_each_of_its_sections(name: str) -> None:
+    document = ROOT / "docs" / f"{name}.md"
+    text = re.sub(r"```.*?```", "", document.read_text(), flags=re.S)
+    title, paragraph, contents = text.split("\n\n")[:3]
+
+    assert title.startswith("# ")
+    assert len(paragraph) > 100
+    assert re.findall(r"^- \[(.+)\]\(#[\w-]+\)$", contents, re.M) == re.findall(r"^## (.+)$", text, re.M)
+
+
+def test_the_runbook_has_the_time_limits_of_the_code() -> None:
+    text = (ROOT / "docs" / "runbook.md").read_text()
+    table = re.search(r"^\| wait \| limit \|\n(.*?)\n\n", text, re.M | re.S)
+    rows = [re.findall(r"([\d.]+) (second|minute)s?", line.split("|")[2]) for line in table[1].splitlines()[1:]]
+
+    assert [[float(number) * (60 if unit == "minute" else 1) for number, unit in row] for row in rows] == [
+        [limits.REQUEST_SECONDS],
+        [limits.STATEMENT_SECONDS],
+        [limits.CONNECT_SECONDS],
+        [limits.PING_SECONDS],
+        [limits.DATABASE_STALL_SECONDS],
+        [limits.STATEMENT_SECONDS],
+        [limits.COMMAND_TRANSACTION_SECONDS, limits.LONG_TRANSACTION_SECONDS],
+    ]
+
+
+def test_the_api_document_names_every_endpoint_and_code(app: Flask) -> None:
+    text = (ROOT / "docs" / "api.md").read_text()
+
+    for method, path in served(app):
+        if path != "/docs/{name}":
+            assert f"`{method} {path}" in text, (method, path)
+    for kind, status in STATUS.items():
+        assert re.search(rf"\| `{kind.code}` \| {status} \|", text), kind.code
+
+
+def test_the_tests_that_the_security_document_names_exist() -> None:
+    text = (ROOT / "docs" / "security.md").read_text()
+    named = re.findall(r"`(test_\w+\.py)(?:::(test_\w+))?`", text)
+
+    for file, test in named:
+        (path,) = (ROOT / "tests").rglob(file)
+        assert not test or f"def {test}(" in path.read_text(), (file, test)
+    assert len(named) >= 25
+    requirements = re.findall(r"^\| ([79]\.\d\.\d) \|", text, re.M)
+    # OWASP ASVS 5.0 has 19 requirements in chapter 7, and 7 in chapter 9.
+    assert len(requirements) == len(set(requirements)) == 19 + 7
+
+
+def test_the_tests_that_the_guide_to_integration_names_exist_and_every_step_is_in_its_table() -> None:
+    text = (ROOT / "docs" / "integration.md").read_text()
+    source = (ROOT / "tests" / "e2e" / "test_examples.py").read_text()
+
+    named, steps = set(re.findall(r"`(test_\w+)`", text)), set(re.findall(r"def (test_step_\w+)\(", source))
+
+    assert named <= steps
+    # What a step cannot do is said, wherever a test shows it.
+    assert {name for name in steps if "cannot" in name} <= named
+    assert len(re.findall(r"^\| .*`test_step_", text, re.M)) >= 12
+
+
+def pinned(requirements: str) -> dict[str, str]:
+    """Return the versions in a file that pip-compile made."""
+    return {
+        name.lower().replace("_", "-"): version
+        for name, version in re.findall(r"^([\w.-]+)(?:\[\w,]+\])?==(\S+)", requirements, re.M)
+    }
+
+
+def test_what_production_installs_is_pinned_hashed_and_what_setup_cfg_asks_for() -> None:
+    text = (ROOT / "requirements.txt").read_text()
+    versions, setup = pinned(text), configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+
+    for line in setup["options"]["install_requires"].split():
+        wanted = Requirement(line)
+        assert wanted.specifier.contains(versions[wanted.name.lower().replace("_", "-")]), line
+    blocks = re.split(r"\n(?=[\w.-]+(?:\[|==))", text)[1:]
+    assert len(blocks) == len(versions)
+    assert all("--hash=sha256:" in block for block in blocks)
+    assert "--find-links" not in text
+    assert "://" not in text
+
+
+def test_the_settings_document_names_every_setting_with_its_default() -> None:
+    document = (ROOT / "docs" / "settings.md").read_text()
+
+    assert with_table(document) == document, "make docs"
+    assert len(re.findall(r"^\| `[A-Z_]+` \| (?:[^`|]|`.+?`) \| \S.+ \|$", table(), re.M)) == len(fields(Settings))
+    assert "| `DATABASE_CONNECTIONS` | `6` | Most connections of each worker" in document
