@@ -1,7 +1,7 @@
-"""Everything that a Flask backend needs for the session service: client, guard, and forwarding of `/sessions/*`.
+"""The session service in a Flask backend: a client, a guard for routes, and a proxy for `/sessions/*`.
 
-Copy this file unchanged; `flask_backend.py` shows its use. Settings: SESSION_SERVICE_URL, SESSION_SERVICE_CREDENTIALS
-(name:secret, only for ending sessions), BEHIND_GATEWAY (true if every call comes through a proxy that appends the
+Copy this file unchanged; `flask_backend.py` uses it. Environment: SESSION_SERVICE_URL; SESSION_SERVICE_CREDENTIALS
+(name:secret, only needed to end sessions); BEHIND_GATEWAY (true if every call comes through a proxy that appends the
 caller's address to X-Forwarded-For).
 """
 
@@ -21,21 +21,21 @@ READABLE = ["Location", "Retry-After", "X-Request-ID", "X-Session-Code"]
 """Headers of an answer that pages of other origins may read."""
 PASSED_ON = ["Content-Type", "Cache-Control", "WWW-Authenticate", "Allow", "X-Session-Id", "X-User-Id", *READABLE]
 MOST_BYTES = 20_000
-"""Bytes of a body that are forwarded. More than the service accepts, so that the service refuses a larger one."""
+"""Of a forwarded body: more than the service accepts, so that the service itself refuses larger ones."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# As many connections as the process has threads. urllib3's retries are off: they would repeat slow calls, too.
+# At least one connection for each thread of the process. No retries by urllib3: they would repeat slow calls, too.
 http = urllib3.PoolManager(maxsize=16, retries=False, timeout=urllib3.Timeout(connect=1.0, read=3.0))
 
 
 class Unavailable(Exception):
-    """The service has neither accepted nor refused the call."""
+    """The service did not say whether the session is active."""
 
 
 class Refused(Exception):
-    """The service has refused the call. Its answer, with the reason, is for the caller."""
+    """The service refused; its answer has the reason and goes to the caller."""
 
     def __init__(self, answer: urllib3.BaseHTTPResponse) -> None:
         self.answer = answer
@@ -43,17 +43,17 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Session:
-    """A request's user and session. `id` is None if the service accepted a token without one, or is unavailable."""
+    """The user and the session of a request; `id` is None under `UNKNOWN_SESSION_POLICY=allow` and in an outage."""
 
     user_id: int
     id: int | None
 
 
 def call(method: str, path: str, **sent: Any) -> urllib3.BaseHTTPResponse:
-    """Call the service and return its answer, whatever its status.
+    """Call the service and return its answer, of any status.
 
     Raises:
-        Unavailable: no connection within 1 second, or no data received for 3 seconds.
+        Unavailable: no connection within 1 second, or no data within 3 seconds.
     """
     url = f"{SERVICE}{path}"
     try:
@@ -62,30 +62,30 @@ def call(method: str, path: str, **sent: Any) -> urllib3.BaseHTTPResponse:
         except urllib3.exceptions.ProtocolError:
             if method != "GET":
                 raise
-            return http.request(method, url, redirect=False, **sent)  # the service may just have closed that connection
+            return http.request(method, url, redirect=False, **sent)  # it may just have closed this connection
     except urllib3.exceptions.HTTPError as error:
         raise Unavailable from error
 
 
 def caller_headers(token: str | None = None) -> dict[str, str]:
-    """Return the headers that describe the caller: token (the caller's, or *token*), user agent and address."""
+    """Return the headers that describe the caller: token (or *token* instead), device, address."""
     authorization = request.headers.get("Authorization") if token is None else f"Bearer {token}"
-    # The gateway's list unchanged, so that the service sees the same list as if the gateway called it directly.
+    # Append nothing to the gateway's header: the service must read the same address when the gateway calls it directly.
     came = ", ".join(request.headers.getlist("X-Forwarded-For"))
     return {
         **({} if authorization is None else {"Authorization": authorization}),
-        # Without this, a caller that sends no user agent would appear as urllib3.
+        # A caller without one must not appear as urllib3.
         "User-Agent": request.headers.get("User-Agent", urllib3.util.SKIP_HEADER),
         "X-Forwarded-For": came if BEHIND_GATEWAY else request.remote_addr or "",
     }
 
 
 def ask(token: str | None = None) -> Session:
-    """Return the active session of the caller's token, or of *token* on the caller's device. Never cached.
+    """Return the active session of the caller's token, or of *token* on the same device; never cached.
 
     Raises:
         Refused: the session has ended, or the token is not valid.
-        Unavailable: the service gave no usable answer.
+        Unavailable: no usable answer.
     """
     answer = call("GET", "/sessions/validate", headers=caller_headers(token))
     if answer.status == 401:
@@ -97,7 +97,7 @@ def ask(token: str | None = None) -> Session:
 
 
 def session_required(view: Callable[P, R]) -> Callable[P, R]:
-    """Refuse a caller whose session has ended. While the service is unavailable, refuse all callers with 503."""
+    """Require an active session for *view*: 401 without one, 503 while the service is unavailable."""
 
     @wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -108,15 +108,15 @@ def session_required(view: Callable[P, R]) -> Callable[P, R]:
 
 
 def current_session() -> Session:
-    """Return the session that the guard has found."""
+    """Return the session that the guard found."""
     return cast(Session, g.session)
 
 
 def end_sessions(user_id: int) -> None:
-    """End all sessions of a user, as a service. It may be repeated.
+    """End all sessions of a user, with the service's credentials; it can be repeated.
 
     Raises:
-        Unavailable: it is unknown whether they have ended.
+        Unavailable: the sessions may or may not have ended.
     """
     credentials = urllib3.make_headers(basic_auth=os.environ["SESSION_SERVICE_CREDENTIALS"])
     if call("DELETE", f"/sessions/user/{user_id}", headers=credentials).status != 200:
@@ -128,9 +128,9 @@ bp = Blueprint("sessions", __name__)
 
 @bp.route("/sessions/<path:path>", methods=["GET", "POST", "DELETE"])
 def forward(path: str) -> Response:
-    """Forward a call unchanged, and return its answer. The backend adds its own CORS headers, as on other routes."""
+    """Forward a call and its answer unchanged, except for CORS headers: the backend sets its own."""
     if {".", ".."} & set(path.split("/")):
-        abort(404)  # the HTTP client would resolve them and leave /sessions/
+        abort(404)  # the HTTP client would resolve them to a path outside /sessions/
     headers, body = caller_headers(), None
     if request.method == "POST":
         headers["Content-Type"] = request.headers.get("Content-Type", "")
@@ -150,7 +150,7 @@ def _answer_unavailable(_error: Unavailable) -> Response:
 
 
 def add_sessions(app: Flask) -> None:
-    """Add `/sessions/*` to *app*, and the answers to the errors that `ask` raises."""
+    """Add `/sessions/*` to *app*, and the answers to `Refused` and `Unavailable`."""
     app.register_blueprint(bp)
     app.register_error_handler(Refused, lambda error: _passed_on(error.answer))
     app.register_error_handler(Unavailable, _answer_unavailable)

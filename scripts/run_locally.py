@@ -1,6 +1,6 @@
-"""`make run`: serve with an SQLite database and a generated secret, and print tokens and commands to try.
+"""What `make run` does: an embedded database, a secret of its own, gunicorn, and something to type.
 
-Only for trying the service out on a developer's machine; for production see `docs/operations.md`.
+For trying the service out on one's own machine only; for production see `docs/deploy.md`.
 """
 
 import os
@@ -27,7 +27,7 @@ HOURS = 12
 
 
 class LocalServer(WSGIApplication):
-    """gunicorn with the project's configuration; it prints the welcome once it listens."""
+    """Gunicorn with the project's settings, which says what to type once it listens."""
 
     def load_config(self) -> None:
         """Read `gunicorn.conf.py`, as production does."""
@@ -38,17 +38,17 @@ class LocalServer(WSGIApplication):
 
 
 def main() -> None:
-    """Set a secret if there is none, run the migrations, and serve."""
+    """Prepare what is missing, bring the tables up to date, and serve."""
     if not os.environ.get("JWT_SECRET_KEY"):
         os.environ["JWT_SECRET_KEY"] = development_secret()
     os.environ["HOST"] = "127.0.0.1"
     if subprocess.run([sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"], check=False).returncode:
-        sys.exit("The migrations failed: see above.")
+        sys.exit("The tables could not be made: see above.")
     LocalServer("%(prog)s").run()
 
 
 def development_secret() -> str:
-    """Return this machine's development secret. The first call creates its file; later ones read it."""
+    """Return this machine's own secret, made at the first call and kept for the next."""
     SECRET_FILE.parent.mkdir(mode=0o700, exist_ok=True)
     if not SECRET_FILE.exists():
         unfinished = SECRET_FILE.with_suffix(".new")
@@ -59,7 +59,7 @@ def development_secret() -> str:
 
 
 def welcome(server: Arbiter) -> str:
-    """Return the text to print: the address, two tokens, and three commands that can be copied."""
+    """Return the address, two tokens, and three calls that work as they stand."""
     settings = Settings.from_environ(os.environ)
     host, port = server.address[0][:2]
     url, lasts, now = f"http://{host}:{port}", timedelta(hours=HOURS), utcnow()

@@ -1,4 +1,4 @@
-"""`make docs`: write the table of settings in `docs/operations.md` from `session_service/config.py`."""
+"""What `make docs` does: write the table of settings in `docs/settings.md` from `session_service/config.py`."""
 
 import ast
 import sys
@@ -12,14 +12,14 @@ sys.path.insert(0, str(ROOT))
 
 from session_service.config import Settings  # noqa: E402
 
-OPERATIONS = ROOT / "docs" / "operations.md"
+DOCUMENT = ROOT / "docs" / "settings.md"
 BEGIN, END = "<!-- made by `make docs` from session_service/config.py -->\n", "<!-- end of what is made -->\n"
 
 NONE = "\N{EN DASH}"
 
 
 def table() -> str:
-    """Return the settings as a Markdown table: name, default as an operator would type it, and docstring."""
+    """Return the settings as a Markdown table: name, default as it would be typed, and the words under it."""
     meanings = dict(_meanings())
     lines = ["| name | default | meaning |", "|---|---|---|"]
     for setting in fields(Settings):
@@ -29,7 +29,7 @@ def table() -> str:
 
 
 def _meanings() -> Iterator[tuple[str, str]]:
-    """Yield each setting's name with the docstring below it."""
+    """Yield each setting with the docstring under it."""
     source = (ROOT / "session_service" / "config.py").read_text()
     (body,) = [one.body for one in ast.parse(source).body if isinstance(one, ast.ClassDef) and one.name == "Settings"]
     for setting, words in pairwise(body):
@@ -46,11 +46,11 @@ def _typed(value: object) -> str:
 
 
 def with_table(document: str) -> str:
-    """Return *document* with its table replaced by the current one."""
+    """Return *document* with the table as it should be."""
     before, _, rest = document.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{table()}\n{END}{after}"
 
 
 if __name__ == "__main__":
-    OPERATIONS.write_text(with_table(OPERATIONS.read_text()))
+    DOCUMENT.write_text(with_table(DOCUMENT.read_text()))

@@ -99,7 +99,7 @@ class Settings:
 
     AUTH_SERVER_USERINFO_URL: str | None = _setting(None, checks.address())
     """URL at which the auth server answers a token with its user's `role`; needed if tokens contain no role: see
-    [Admins](#admins-that-only-the-auth-server-knows)."""
+    [Admins](#admins-whose-role-is-not-in-the-token)."""
 
     AUTH_SERVER_USER_URL: str | None = _setting(None, checks.address("{user_id}"))
     """URL with `{user_id}` in it, at which the auth server answers 404 for an unknown user. It is called with the
@@ -137,7 +137,7 @@ class Settings:
     """How long a forced end (`revoked`, `admin` or `limit`) blocks the session's device, if tokens have no `sid`: a
     token without a session is refused on that device, unless the user has signed in there again. If unset,
     `SESSION_IDLE_SECONDS`, or 7 days if that is 0. With `adopt` and a backend that never calls `create`, see
-    [step 0](integration.md#step-0-nothing-changed-but-the-gateway)."""
+    [step 0](integration.md#step-0-only-the-gateway-changes)."""
 
     ACTIVITY_INTERVAL_SECONDS: int = _setting(60, checks.number(0, 86_400))
     """Least time between two writes of a session's `last_activity`; 0 writes it on every call."""

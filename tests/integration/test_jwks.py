@@ -126,7 +126,7 @@ def test_10000_unknown_names_have_the_keys_fetched_once_in_a_cool_down(client: F
 
 @pytest.mark.usefixtures("quick")
 def test_keys_rotate_under_load_without_a_refusal(client: FlaskClient, server: AuthServer) -> None:
-    """Published first, used then, as `docs/operations.md` has it; the old one goes when its tokens have expired."""
+    """Published first, used then, as `docs/settings.md` has it; the old one goes when its tokens have expired."""
     signing, done, answers = [OLD], threading.Event(), Counter[tuple[int, str | None]]()
 
     def work(number: int) -> None:
