@@ -25,7 +25,7 @@ bp = StrictBlueprint("ops", __name__, description="The state of the service.")
 
 @bp.get("/healthz")
 @bp.response(200, Health(), example={"status": "ok"})
-@bp.doc(security=[], responses=documented(errors.InternalError))
+@bp.doc(operationId="getHealth", security=[], responses=documented(errors.InternalError))
 def healthz() -> dict[str, str]:
     """Return 200 while the process answers, whatever the state of the database."""
     return {"status": "ok"}
@@ -33,7 +33,7 @@ def healthz() -> dict[str, str]:
 
 @bp.get("/readyz")
 @bp.response(200, Readiness(), example={"status": "ready", "directory": "answers", "warnings": []})
-@bp.doc(security=[], responses=documented(errors.NotReady, errors.InternalError))
+@bp.doc(operationId="getReadiness", security=[], responses=documented(errors.NotReady, errors.InternalError))
 def readyz() -> dict[str, object]:
     """Return whether requests can be served: the database answers, its schema is new enough, and a key is loaded.
 
@@ -51,7 +51,7 @@ def readyz() -> dict[str, object]:
 
 @bp.get("/metrics")
 @bp.response(200, content_type="text/plain", description="Prometheus' text format, version 0.0.4.")
-@bp.doc(security=[], responses=documented(errors.InternalError))
+@bp.doc(operationId="getMetrics", security=[], responses=documented(errors.InternalError))
 def show_metrics() -> Response:
     """Return the metrics of all workers of this server, for Prometheus.
 
