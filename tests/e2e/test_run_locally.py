@@ -3,6 +3,7 @@
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -74,9 +75,9 @@ def typed(command: str) -> tuple[int, Any]:
     return response.status, response.json()
 
 
-def test_the_three_lines_that_it_prints_work_and_a_second_run_keeps_the_data(copy: Path) -> None:
+def test_the_lines_that_it_prints_work_and_a_second_run_keeps_the_data(copy: Path) -> None:
     with running(copy) as said:
-        create, mine, as_admin = re.findall(r"^curl .*$", said, re.M)
+        create, mine, as_admin, _, _ = re.findall(r"^curl .*$", said, re.M)
         created, listed, seen = typed(create), typed(mine), typed(as_admin)
 
     assert (created[0], created[1]["user_id"]) == (201, 74)
@@ -84,8 +85,32 @@ def test_the_three_lines_that_it_prints_work_and_a_second_run_keeps_the_data(cop
     assert (seen[0], [one["id"] for one in seen[1]]) == (200, [created[1]["id"]])
 
     with running(copy) as said:
-        _, mine, _ = re.findall(r"^curl .*$", said, re.M)
+        _, mine, _, sign_out, again = re.findall(r"^curl .*$", said, re.M)
         assert [one["id"] for one in typed(mine)[1]] == [created[1]["id"]]
+        signed_out, (status, refused) = typed(sign_out), typed(again)
+
+    assert signed_out == (200, {"success": True, "message": "Current session closed successfully"})
+    assert (status, refused["code"], refused["end_reason"]) == (401, "session_ended", "logout")
+
+
+@pytest.mark.parametrize("port", ["in use", "nonsense"])
+def test_a_port_that_cannot_be_used_is_one_line_that_says_what_to_type(copy: Path, port: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        given = str(taken.getsockname()[1]) if port == "in use" else port
+        done = subprocess.run(
+            [sys.executable, "scripts/run_locally.py"],
+            cwd=copy,
+            env=environment_with(PORT=given),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert re.fullmatch(r".*(make run PORT=9000|from 1 to 65535, not 'nonsense'\.)\n", done.stderr)
+    assert not (copy / "instance" / "sessions.sqlite3").exists()
 
 
 def test_the_lines_work_whatever_the_settings_ask_of_a_token(copy: Path) -> None:
@@ -102,7 +127,7 @@ def test_the_lines_work_whatever_the_settings_ask_of_a_token(copy: Path) -> None
     with running(copy, **asked) as said:
         statuses = [typed(line)[0] for line in re.findall(r"^curl .*$", said, re.M)]
 
-    assert statuses == [201, 200, 200]
+    assert statuses == [201, 200, 200, 200, 401]
 
 
 def test_the_secret_is_made_once_and_is_nobody_elses_to_read(copy: Path) -> None:
