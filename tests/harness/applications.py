@@ -1,6 +1,6 @@
 """A pytest plugin: applications on the test's database, and people who sign in."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import fields
 from typing import Any
@@ -13,7 +13,7 @@ from session_service.app import create_app
 from session_service.config import Settings
 from session_service.database.engine import db
 from session_service.services.sessions import SessionService
-from tests.harness.support import SignIn, components_of, settings, sign_in_with
+from tests.harness.support import MakeApp, SignIn, components_of, settings, sign_in_with
 
 REMEMBERS_ANSWERS = ("JWT_JWKS_URL", "AUTH_SERVER_USER_URL", "AUTH_SERVER_USERINFO_URL")
 """With one of these settings an application remembers answers of an auth server, so that each test needs a new one."""
@@ -38,7 +38,7 @@ def _disconnect(app: Flask) -> None:
 
 
 @pytest.fixture
-def make_app(database_url: str) -> Iterator[Callable[..., Flask]]:
+def make_app(database_url: str) -> Iterator[MakeApp]:
     """Return a function that returns an application on the test's database, with the settings given.
 
     Tests share applications with equal settings: nothing may be added to one (see `new_app`).
@@ -55,7 +55,7 @@ def make_app(database_url: str) -> Iterator[Callable[..., Flask]]:
 
 
 @pytest.fixture
-def app(make_app: Callable[..., Flask]) -> Flask:
+def app(make_app: MakeApp) -> Flask:
     """Return an application on the test's database."""
     return make_app()
 

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -96,3 +97,13 @@ def pages() -> Iterator[str]:
 class _QuietHandler(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class's parameter
         """Say nothing."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where everything is: three origins."""
+
+    app: str
+    """The frontend's pages, of an origin that is allowed."""
+    gateway: str
+    service: str

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import schemathesis
-from flask import Flask
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import seed as hypothesis_seed
 from hypothesis import settings as hypothesis_settings
@@ -29,7 +28,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.harness.reports import note
-from tests.harness.support import CHROME, basic, make_token
+from tests.harness.support import CHROME, MakeApp, basic, make_token
 
 CREDENTIALS = {"backend": "a-secret-of-the-backend"}
 BASIC = basic("backend", CREDENTIALS["backend"])["Authorization"]
@@ -65,7 +64,7 @@ pytestmark = [
 
 @pytest.mark.parametrize("caller", CALLERS)
 def test_generated_requests_are_answered_as_described(
-    make_app: Callable[..., Flask], caller: str, request: pytest.FixtureRequest
+    make_app: MakeApp, caller: str, request: pytest.FixtureRequest
 ) -> None:
     app = make_app(SERVICE_CREDENTIALS=CREDENTIALS, UNKNOWN_SESSION_POLICY="adopt")
     schema = schemathesis.openapi.from_wsgi("/openapi.json", app)
