@@ -6,6 +6,7 @@ pytest.register_assert_rewrite("tests.harness")
 
 pytest_plugins = (
     "tests.harness.options",
+    "tests.harness.turns",
     "tests.harness.reports",
     "tests.harness.databases",
     "tests.harness.applications",

@@ -8,6 +8,7 @@ from threading import Event, Thread
 from time import monotonic
 from typing import Any
 
+import pytest
 import urllib3
 from flask import Flask
 from sqlalchemy import text
@@ -95,6 +96,7 @@ def live_traffic(url: str) -> Iterator[list[tuple[int, float]]]:
         thread.join()
 
 
+@pytest.mark.alone
 def test_200000_sessions_are_purged_twice_at_once_beside_live_traffic(app: Flask, database_url: str) -> None:
     with app.app_context():
         fill(MANY)

@@ -14,12 +14,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from session_service.auth_server.tokens import TokenVerifier
 from session_service.records import Token
+from tests.harness.options import Numbers
 from tests.harness.reports import note
 from tests.harness.support import make_token
 from tests.harness.verifiers import ask, make_verifier
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-EDITS = 100_000
 
 PRIVATE = ec.generate_private_key(ec.SECP256R1())
 PEM = PRIVATE.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
@@ -98,10 +98,12 @@ def _swapped(text: str, one: int, other: int) -> str:
     return text[:one] + text[other] + text[one + 1 : other] + text[one] + text[other + 1 :]
 
 
-def test_100000_random_edits(subject: tuple[TokenVerifier, str, Token], request: pytest.FixtureRequest) -> None:
+def test_100000_random_edits(
+    subject: tuple[TokenVerifier, str, Token], request: pytest.FixtureRequest, numbers: Numbers
+) -> None:
     verifier, encoded, said = subject
     dice, tried, unchanged = random.Random(request.node.name), 0, 0
-    while tried < EDITS:
+    while tried < numbers.token_edits:
         mutant = encoded
         for _ in range(dice.choice((1, 1, 1, 2, 3))):
             mutant = dice.choice(EDIT)(dice, mutant)
