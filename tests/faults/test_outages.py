@@ -18,6 +18,9 @@ from tests.harness.postgres import PostgresServer
 from tests.harness.processes import children
 from tests.harness.servers import faulty, gunicorn
 
+# Each wait has a bound in seconds.
+pytestmark = pytest.mark.alone
+
 RULES = {"MAX_SIGN_INS_PER_MINUTE": "0", "ACTIVITY_INTERVAL_SECONDS": "0", "WEB_CONCURRENCY": "1"}
 """One worker, so that all health checks meet the threads that wait."""
 
@@ -46,15 +49,22 @@ def thaw(server: PostgresServer) -> None:
         os.kill(pid, signal.SIGCONT)
 
 
-def test_a_frozen_server(server: PostgresServer) -> None:
-    with gunicorn(server.url, **RULES) as url, calling(url) as seen:
+@pytest.fixture(scope="module")
+def url(server: PostgresServer) -> Iterator[str]:
+    """Return the address of the service on that server."""
+    with gunicorn(server.url, **RULES) as url:
+        yield url
+
+
+def test_a_frozen_server(server: PostgresServer, url: str) -> None:
+    with calling(url) as seen:
         suffer(seen, lambda: freeze(server), lambda: thaw(server))
 
     assert seen.faults() == set()
 
 
-def test_a_stopped_server(server: PostgresServer) -> None:
-    with gunicorn(server.url, **RULES) as url, calling(url) as seen:
+def test_a_stopped_server(server: PostgresServer, url: str) -> None:
+    with calling(url) as seen:
         suffer(seen, server.stop, server.start)
 
     assert seen.faults() == set()
@@ -92,8 +102,8 @@ def test_connections_that_are_cut(server: PostgresServer) -> None:
     assert seen.faults() - {"ready in the middle", "not noticed"} == set()
 
 
-def test_a_locked_table(server: PostgresServer) -> None:
-    with gunicorn(server.url, **RULES) as url, psycopg.connect(server.url) as other, calling(url) as seen:
+def test_a_locked_table(server: PostgresServer, url: str) -> None:
+    with psycopg.connect(server.url) as other, calling(url) as seen:
         suffer(seen, lambda: other.execute("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE"), other.rollback)
 
     # The server itself answers, and so `/readyz` does.
@@ -108,6 +118,6 @@ def test_a_service_that_waits_too_long_or_with_all_its_threads_would_be_noticed(
     server: PostgresServer, fault: str, noticed: set[str]
 ) -> None:
     with faulty(server.url, fault, **RULES) as (url,), calling(url) as seen:
-        suffer(seen, lambda: freeze(server), lambda: thaw(server), seconds=18 if "no answer" in noticed else 5)
+        suffer(seen, lambda: freeze(server), lambda: thaw(server), seconds=10 if "no answer" in noticed else 5)
 
     assert seen.faults() >= noticed

@@ -18,9 +18,9 @@ from tests.harness.outage import calling
 from tests.harness.paths import PROJECT
 from tests.harness.processes import is_gone, wait_until
 from tests.harness.reports import note
-from tests.harness.servers import gunicorn
+from tests.harness.servers import CONNECTIONS, gunicorn, samples
 from tests.harness.support import CHROME, SECRET, make_token
-from tests.harness.watched import CONNECTIONS, Watched, samples, watched
+from tests.harness.watched import Watched, watched
 
 
 def ask(url: str, number: int) -> None:
