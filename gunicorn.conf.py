@@ -27,7 +27,7 @@ from prometheus_client import multiprocess  # noqa: E402
 import session_service.app  # noqa: E402, F401
 from session_service import metrics  # noqa: E402
 from session_service.config import ConfigError, Settings  # noqa: E402
-from session_service.limits import waiting_threads  # noqa: E402
+from session_service.limits import threads_for  # noqa: E402
 from session_service.server import draining  # noqa: E402
 from session_service.server.cores import choose_core  # noqa: E402
 
@@ -36,7 +36,9 @@ bind = f"{f'[{_host}]' if ':' in _host else _host}:{os.environ.get('PORT') or '8
 workers = int(os.environ.get("WEB_CONCURRENCY") or "2")
 # gthread, saying less of what it cannot read, and keeping no thread for clients that say nothing.
 worker_class = "session_service.server.gunicorn_worker.Worker"
-threads = int(os.environ.get("WEB_THREADS") or "16")
+_connections = os.environ.get("DATABASE_CONNECTIONS", "").strip()
+# What is no number stops the start in a moment (`on_starting`).
+threads = threads_for(int(_connections) if _connections.isdecimal() else Settings.DATABASE_CONNECTIONS)
 
 logger_class = "session_service.server.logs.GunicornLogger"
 
@@ -56,15 +58,14 @@ forwarder_headers = ""
 control_socket_disable = True
 
 
-def on_starting(_server: object) -> None:
+def on_starting(server: Any) -> None:
     """Stop before any worker starts if the settings cannot be used; a worker that fails is started again and again."""
     try:
         settings = Settings.from_environ(os.environ)
     except ConfigError as error:
         _refuse(str(error))
-    waiting = waiting_threads(settings.DATABASE_CONNECTIONS)
-    if threads <= waiting:
-        _refuse(f"WEB_THREADS must be more than {waiting}: DATABASE_CONNECTIONS, and {waiting} - that for others")
+    for warning in settings.warnings:
+        server.log.warning("%s", warning)
 
 
 def _refuse(why: str) -> NoReturn:

@@ -4,8 +4,7 @@ from datetime import UTC, datetime
 
 import jwt
 
-from session_service.auth_server.jwks import verification_keys
-from session_service.auth_server.tokens import TokenVerifier
+from session_service.auth_server.claims import read_claims
 from session_service.config import Settings
 
 USER_AGENTS = (
@@ -39,6 +38,6 @@ def token_of(user_id: int, number: int, secret: str) -> str:
 def token_keys(tokens: list[str], secret: str) -> list[bytes]:
     """Return what `session_tokens` has for each of these tokens."""
     settings = Settings(JWT_SECRET_KEY=secret)
-    verifier = TokenVerifier(settings, verification_keys(settings))
-    claims = [jwt.decode(token, options={"verify_signature": False}) for token in tokens]
-    return [verifier.read(*pair).key for pair in zip(tokens, claims, strict=True)]
+    return [
+        read_claims(jwt.decode(token, options={"verify_signature": False}), token, settings).key for token in tokens
+    ]

@@ -5,18 +5,21 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
-from typing import Any
+from typing import Any, get_args
 
 import click
 from flask import Flask
 from flask.cli import AppGroup, with_appcontext
 
 from session_service.auth_server.example_token import example_token
+from session_service.auth_server.token_check import check_token
 from session_service.clock import as_text, utcnow
 from session_service.components import components
+from session_service.database.transaction import ends_counted_in_database
 from session_service.errors import SessionServiceError
-from session_service.records import Principal, SessionView
+from session_service.records import Because, Principal
 from session_service.rules.identifiers import parse_user_id
+from session_service.services.answers import SessionView
 from session_service.services.personal_data import PersonalDataCount, count, erase, export
 from session_service.services.purge import Purged, purge, would_purge
 
@@ -29,16 +32,18 @@ sessions = AppGroup("sessions", help="Look at sessions, end, export and erase th
 def register_commands(app: Flask) -> None:
     """Add this service's commands to the `flask` command."""
     app.cli.add_command(token)
+    app.cli.add_command(token_check)
     app.cli.add_command(sessions)
 
 
-def says_what_went_wrong(command: Callable[..., None]) -> Callable[..., None]:
-    """Make a command end with the words of an error of ours, and not with its stack."""
+def on_sessions(command: Callable[..., None]) -> Callable[..., None]:
+    """Count the sessions that a command ends, and let it fail with the words of our errors, not with a stack."""
 
     @wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> None:
         try:
-            command(*args, **kwargs)
+            with ends_counted_in_database():
+                command(*args, **kwargs)
         except SessionServiceError as error:
             raise click.ClickException(str(error)) from error
 
@@ -65,10 +70,29 @@ def token(user_id: str, role: str | None, minutes: int) -> None:
         raise click.ClickException(str(error)) from error
 
 
+@click.command("token-check")
+@with_appcontext
+def token_check() -> None:
+    """Say how a token on standard input is judged: by which key, algorithm and claims, and what would accept it.
+
+    The token itself is not printed, some of its claims are. Exit code 1 if it is refused.
+    """
+    encoded = sys.stdin.read().strip().removeprefix("Bearer ").strip()
+    built = components()
+    check = check_token(encoded, built.settings, built.tokens, utcnow())
+    for finding in check.findings:
+        click.echo(
+            f"{finding.subject:<10} {finding.found}" + (f"\n{'':<10} -> {finding.advice}" if finding.advice else "")
+        )
+    click.echo("accepted" if check.refusal is None else f"refused: {check.refusal}")
+    if check.refusal is not None:
+        click.get_current_context().exit(1)
+
+
 @sessions.command("list")
 @click.argument("user_id")
 @click.option("--all", "include_inactive", is_flag=True, help="Add the newest 100 ended sessions.")
-@says_what_went_wrong
+@on_sessions
 def list_sessions(user_id: str, include_inactive: bool) -> None:
     """List USER_ID's sessions, the last active first."""
     listed = components().sessions.get_user_sessions(
@@ -83,29 +107,36 @@ def list_sessions(user_id: str, include_inactive: bool) -> None:
 @sessions.command("end")
 @click.option("--user", "user_id", help="End all sessions of this user.")
 @click.option("--session", "session_id", type=click.IntRange(1, 2**63 - 1), help="End this one session.")
-@says_what_went_wrong
-def end_sessions(user_id: str | None, session_id: int | None) -> None:
+@click.option("--because", type=click.Choice(get_args(Because)), help="With --user: what the person is told.")
+@on_sessions
+def end_sessions(user_id: str | None, session_id: int | None, because: Because | None) -> None:
     """End all sessions of one user, or one session; what has ended already stays as it is."""
     if (user_id is None) == (session_id is None):
         raise click.UsageError("say either --user or --session")
+    if because and user_id is None:
+        raise click.UsageError("--because goes with --user")
     if session_id is not None:
         components().sessions.delete_session(session_id, by=OPERATOR, now=utcnow())
         click.echo(f"session {session_id} has ended")
     else:
-        closed = components().sessions.delete_user_sessions(_user_id(user_id or ""), by=OPERATOR, now=utcnow())
+        closed = components().sessions.delete_user_sessions(
+            _user_id(user_id or ""), by=OPERATOR, now=utcnow(), because=because
+        )
         click.echo(f"sessions ended: {closed}")
 
 
 @sessions.command("purge")
 @click.option("--dry-run", is_flag=True, help="Only say what there is to do.")
 @click.option("--batch", default=1_000, show_default=True, type=click.IntRange(1, 10_000), help="Rows a transaction.")
-@says_what_went_wrong
+@on_sessions
 def purge_sessions(dry_run: bool, batch: int) -> None:
     """Record sessions that ran out, remove those past retention, forget expired tokens, and users without a session.
 
     It works in short transactions beside live traffic, may be killed at any point, and run twice at once.
     """
     settings, now, done = components().settings, utcnow(), Purged()
+    for warning in settings.warnings:
+        click.echo(f"warning: {warning}", err=True)
     if dry_run:
         click.echo("would have " + _summary(would_purge(settings, now=now, batch=batch)))
         return
@@ -120,7 +151,7 @@ def purge_sessions(dry_run: bool, batch: int) -> None:
 
 @sessions.command("export")
 @click.argument("user_id")
-@says_what_went_wrong
+@on_sessions
 def export_user(user_id: str) -> None:
     """Print all that is held of USER_ID as JSON lines, for that person."""
     line = None
@@ -134,7 +165,7 @@ def export_user(user_id: str) -> None:
 @sessions.command("erase")
 @click.argument("user_id")
 @click.option("--yes", "is_meant", is_flag=True, help="Do it; without this nothing is changed.")
-@says_what_went_wrong
+@on_sessions
 def erase_user(user_id: str, is_meant: bool) -> None:
     """Erase all that is held of USER_ID.
 
@@ -153,7 +184,7 @@ def _amount(of: PersonalDataCount) -> str:
 
 
 def _summary(done: Purged) -> str:
-    return f"recorded {done.recorded} ends, removed {done.removed} sessions, forgotten {done.forgotten} tokens"
+    return f"recorded {done.ends} ends, purged {done.sessions} sessions and {done.tokens} tokens"
 
 
 def _line(session: SessionView) -> str:

@@ -4,34 +4,31 @@ A missing or absurd value stops the process, and all problems are named at once,
 a secret that was pasted into the wrong variable must not end up in a log.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
-from typing import Any, get_args, get_type_hints
-from urllib.parse import urlsplit
+from typing import Any, get_type_hints
 
-from session_service.auth_server.keys import KeyProblem, public_key, shared_secret
+from session_service import config_checks as checks
+from session_service.auth_server.keys import public_key, shared_secret
 from session_service.database.urls import database_problem
 from session_service.environment import parser_of
 from session_service.records import LimitPolicy, UnknownSessionPolicy, UserIdType
-from session_service.rules.identifiers import is_short_text, is_storable, parse_user_id
+from session_service.rules.identifiers import is_storable, parse_user_id
 
 MIN_SECRET_BYTES = 32
 """What RFC 7518 section 3.2 asks of an HS256 key."""
 
-MAX_PORT = 65_535
 _CENTURY = 100 * 366 * 86_400
-_ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9.-]+(?::([0-9]{1,5}))?")
-"""No IPv6 literals: flask-cors would take their brackets for a pattern."""
+_BLOCK_WITHOUT_IDLE_TIMEOUT = timedelta(days=7)
 
-_KEYS = {"JWT_SECRET_KEY": shared_secret, "JWT_PREVIOUS_SECRET_KEY": shared_secret, "JWT_PUBLIC_KEY": public_key}
+KEYS = ("JWT_SECRET_KEY", "JWT_PUBLIC_KEY", "JWT_JWKS_URL")
 
-_CHOICES = {
-    "USER_ID_TYPE": UserIdType,
-    "SESSION_LIMIT_POLICY": LimitPolicy,
-    "UNKNOWN_SESSION_POLICY": UnknownSessionPolicy,
+DROPPED = {
+    "STORE_USER_AGENT": "the raw user agent is not stored any more; no rule used it",
+    "WEB_THREADS": "the number of threads follows from DATABASE_CONNECTIONS",
 }
+"""Settings of earlier releases, and why they stop the start: an ignored setting would be taken for one that works."""
 
 
 class ConfigError(ValueError):
@@ -42,38 +39,35 @@ class ConfigError(ValueError):
         self.problems = problems
 
 
-def _number(default: int, least: int, most: int) -> Any:
-    return field(default=default, metadata={"least": least, "most": most})
-
-
-def _secret() -> Any:
-    return field(default=None, repr=False)
+def _setting(default: Any, check: checks.Check | None = None, *, secret: bool = False) -> Any:
+    """Return a field whose value, unless it is the default, must pass *check*; a secret one is not in the repr."""
+    return field(default=default, repr=not secret, metadata={"check": check})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """The service's settings; the attribute is the environment variable's name."""
 
-    DATABASE_URL: str = field(default="sqlite:///sessions.sqlite3", repr=False)
+    DATABASE_URL: str = _setting("sqlite:///sessions.sqlite3", database_problem, secret=True)
     """`postgresql://{user}:{password}@{host}/{name}` (`postgres://` is the same), or `sqlite:///path`, whose file
     must be there; a relative path is under `instance/`."""
 
-    DATABASE_CONNECTIONS: int = _number(6, 1, 1_000)
+    DATABASE_CONNECTIONS: int = _setting(6, checks.number(1, 1_000))
     """Most connections of each worker process to the database; while none of them gets an answer, others are
     refused at once."""
 
-    JWT_SECRET_KEY: str | None = _secret()
+    JWT_SECRET_KEY: str | None = _setting(None, checks.key(shared_secret), secret=True)
     """The auth server's shared secret: HS256, HS384 or HS512. At least 32 bytes. Exactly one of this,
     `JWT_PUBLIC_KEY` and `JWT_JWKS_URL` is required."""
 
-    JWT_PREVIOUS_SECRET_KEY: str | None = _secret()
+    JWT_PREVIOUS_SECRET_KEY: str | None = _setting(None, checks.key(shared_secret), secret=True)
     """The secret before `JWT_SECRET_KEY`, accepted beside it while tokens made with it are still around."""
 
-    JWT_PUBLIC_KEY: str | None = _secret()
+    JWT_PUBLIC_KEY: str | None = _setting(None, checks.key(public_key), secret=True)
     """The auth server's public key in PEM (RSA from 2048 bits, P-256, P-384, P-521, Ed25519, Ed448); `\\n` may stand
     for a line break."""
 
-    JWT_JWKS_URL: str | None = None
+    JWT_JWKS_URL: str | None = _setting(None, checks.address())
     """Where the auth server publishes its keys as a JWK Set (RFC 7517); fetched, kept, and fetched again: see
     [Keys](#keys-of-the-auth-server)."""
 
@@ -86,66 +80,70 @@ class Settings:
     JWT_AUDIENCE: str | None = None
     """The `aud` that a token must have; not checked without this."""
 
-    JWT_USER_ID_CLAIM: tuple[str, ...] = ("sub", "id", "user_id")
+    JWT_USER_ID_CLAIM: tuple[str, ...] = _setting(("sub", "id", "user_id"), checks.some)
     """The claims that may hold the user's id: the first one that is present counts."""
 
-    USER_ID_TYPE: UserIdType = "integer"
+    USER_ID_TYPE: UserIdType = _setting("integer", checks.one_of(UserIdType))
     """`integer`: ids are whole numbers from 1 to 2^63-1. `string`: any text of 1 to 255 characters."""
 
     JWT_ROLE_CLAIM: str = "role"
     """The claim that holds the caller's role, a text or a list; dots lead into objects (`realm_access.roles`)."""
 
-    ADMIN_ROLES: tuple[str, ...] = ("admin",)
+    ADMIN_ROLES: tuple[str, ...] = _setting(("admin",), checks.some)
     """The roles that make an admin."""
 
     ADMIN_USER_IDS: tuple[str, ...] = ()
     """Users who are admins whatever their token says."""
 
-    AUTH_SERVER_USERINFO_URL: str | None = None
+    AUTH_SERVER_USERINFO_URL: str | None = _setting(None, checks.address())
     """Where the auth server answers a token with its user's `role`, for roles that no token tells: see
     [Admins](#admins-that-only-the-auth-server-knows)."""
 
-    AUTH_SERVER_USER_URL: str | None = None
+    AUTH_SERVER_USER_URL: str | None = _setting(None, checks.address("{user_id}"))
     """Where the auth server answers 404 for an unknown user, with `{user_id}` in it; asked with the caller's token."""
 
-    SERVICE_CREDENTIALS: Mapping[str, str] = field(default_factory=dict, repr=False)
+    SERVICE_CREDENTIALS: Mapping[str, str] = field(
+        default_factory=dict, repr=False, metadata={"check": checks.credentials}
+    )
     """`name:secret,name:secret`: who may call as a service, by HTTP Basic. Secrets have at least 16 characters."""
 
-    TRUSTED_PROXY_HOPS: int = _number(0, 0, 10)
+    TRUSTED_PROXY_HOPS: int = _setting(0, checks.number(0, 10))
     """How many proxies of ours stand in front: that many right-most `X-Forwarded-For` entries are believed."""
 
-    CORS_ALLOWED_ORIGINS: tuple[str, ...] = ()
+    CORS_ALLOWED_ORIGINS: tuple[str, ...] = _setting((), checks.origins)
     """The origins whose pages may call (`https://app.example.com`), or `*`. Cookies are never allowed."""
 
-    MAX_SESSIONS_PER_USER: int = _number(3, 1, 1_000)
+    MAX_SESSIONS_PER_USER: int = _setting(3, checks.number(1, 1_000))
     """Most devices a user may be signed in on at once; `SESSION_LIMIT_POLICY` says which one gives way."""
 
-    SESSION_LIMIT_POLICY: LimitPolicy = "evict_oldest"
+    SESSION_LIMIT_POLICY: LimitPolicy = _setting("evict_oldest", checks.one_of(LimitPolicy))
     """`evict_oldest`: the one created first; `evict_idle`: the least recently active; `reject`: none, 409 instead."""
 
-    SESSION_LIFETIME_SECONDS: int = _number(30 * 86_400, 1, _CENTURY)
+    SESSION_LIFETIME_SECONDS: int = _setting(30 * 86_400, checks.number(1, _CENTURY))
     """How long a session lasts at most, from its creation; never extended."""
 
-    SESSION_IDLE_SECONDS: int = _number(7 * 86_400, 0, _CENTURY)
+    SESSION_IDLE_SECONDS: int = _setting(7 * 86_400, checks.number(0, _CENTURY))
     """How long a session lasts without activity; 0 turns it off. Set it to the life of your refresh tokens."""
 
-    ACTIVITY_INTERVAL_SECONDS: int = _number(60, 0, 86_400)
+    REVOKED_DEVICE_SECONDS: int | None = _setting(None, checks.number(0, _CENTURY))
+    """How long a device whose session was ended by somebody else is refused by what it is, where its tokens have no
+    `sid`; `SESSION_IDLE_SECONDS` (7 days if that is 0) unless it is set. With `adopt` and a backend that never calls
+    `create`: see [step 0](integration.md#step-0-nothing-changed-but-the-gateway)."""
+
+    ACTIVITY_INTERVAL_SECONDS: int = _setting(60, checks.number(0, 86_400))
     """How often at most a session's `last_activity` is written; 0 writes it on every call."""
 
-    MAX_SIGN_INS_PER_MINUTE: int = _number(10, 0, 100_000)
+    MAX_SIGN_INS_PER_MINUTE: int = _setting(10, checks.number(0, 100_000))
     """Most sessions one user may create within 60 seconds; 0 turns the rule off."""
 
-    UNKNOWN_SESSION_POLICY: UnknownSessionPolicy = "reject"
+    UNKNOWN_SESSION_POLICY: UnknownSessionPolicy = _setting("reject", checks.one_of(UnknownSessionPolicy))
     """Of a good token without a session `validate` says no (`reject`), or yes (`allow`), or one is opened (`adopt`):
     see [the API](api.md#is-this-session-alive)."""
-
-    STORE_USER_AGENT: bool = True
-    """Keep the raw user agent of each sign-in; rules go by what it tells of the device, which is kept anyway."""
 
     MASK_ADDRESSES: bool = False
     """Keep of addresses only the network, IPv4 /24 and IPv6 /48; rules compare these then."""
 
-    RETENTION_DAYS: int = _number(90, 0, 36_500)
+    RETENTION_DAYS: int = _setting(90, checks.number(0, 36_500))
     """How long ended sessions are kept before the purge removes them."""
 
     def __post_init__(self) -> None:
@@ -159,6 +157,13 @@ class Settings:
         return timedelta(seconds=self.SESSION_IDLE_SECONDS) if self.SESSION_IDLE_SECONDS else None
 
     @property
+    def revoked_device(self) -> timedelta:
+        """How long a forced end blocks its device."""
+        if self.REVOKED_DEVICE_SECONDS is not None:
+            return timedelta(seconds=self.REVOKED_DEVICE_SECONDS)
+        return self.idle or _BLOCK_WITHOUT_IDLE_TIMEOUT
+
+    @property
     def lifetime(self) -> timedelta:
         """How long a session lasts at most."""
         return timedelta(seconds=self.SESSION_LIFETIME_SECONDS)
@@ -167,6 +172,21 @@ class Settings:
     def activity_interval(self) -> timedelta:
         """How often at most activity is written."""
         return timedelta(seconds=self.ACTIVITY_INTERVAL_SECONDS)
+
+    @property
+    def retention(self) -> timedelta:
+        """How long ended sessions are kept."""
+        return timedelta(days=self.RETENTION_DAYS)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is allowed, but has a consequence that is easily overlooked; for operators."""
+        if self.retention < self.revoked_device:
+            return [
+                "RETENTION_DAYS is shorter than REVOKED_DEVICE_SECONDS or SESSION_IDLE_SECONDS: once the purge has "
+                "removed an ended session, its device may come back with a refreshed token"
+            ]
+        return []
 
     def makes_admin(self, role: object) -> bool:
         """Return whether *role*, a text or a list as somebody else's JSON has it, holds one of `ADMIN_ROLES`."""
@@ -182,7 +202,9 @@ class Settings:
         """
         hints = get_type_hints(cls)
         values: dict[str, Any] = {}
-        problems: list[str] = []
+        problems = [
+            f"{name} is no setting any more: {why}" for name, why in DROPPED.items() if environ.get(name, "").strip()
+        ]
         for setting in fields(cls):
             text = environ.get(setting.name, "").strip()
             if not is_storable(text):
@@ -202,69 +224,24 @@ class Settings:
 
 
 def _problems(settings: Settings) -> Iterator[str]:
-    """Yield what is wrong with values that have the right types; later checks assume nothing of earlier ones."""
-    yield from _key_problems(settings)
+    """Yield what is wrong with values that have the right types."""
     for setting in fields(settings):
-        value, rules = getattr(settings, setting.name), setting.metadata
-        if rules and not rules["least"] <= value <= rules["most"]:
-            yield f"{setting.name} must be from {rules['least']} to {rules['most']}"
-    for name, choices in _CHOICES.items():
-        if getattr(settings, name) not in get_args(choices):
-            yield f"{name} must be one of {', '.join(get_args(choices))}"
-    for name in ("JWT_USER_ID_CLAIM", "ADMIN_ROLES"):
-        if not getattr(settings, name):
-            yield f"{name} must name at least one"
-    origins = [_ORIGIN.fullmatch(origin) for origin in settings.CORS_ALLOWED_ORIGINS]
-    if not all(origin and int(origin[1] or 0) <= MAX_PORT for origin in origins):
-        yield "CORS_ALLOWED_ORIGINS must hold origins such as https://app.example.com (no path), or *"
-    if any(len(secret) < 16 for secret in settings.SERVICE_CREDENTIALS.values()):
-        yield "SERVICE_CREDENTIALS must have secrets of at least 16 characters"
-    if not all(is_short_text(name) for name in settings.SERVICE_CREDENTIALS):
-        yield "SERVICE_CREDENTIALS must have names of at most 255 characters"
-    yield from _address_problems(settings)
+        value, check = getattr(settings, setting.name), setting.metadata.get("check")
+        problem = check(value) if check and value != setting.default else None
+        if problem:
+            yield f"{setting.name} {problem}"
+    yield from _key_problems(settings)
     if any(parse_user_id(one, settings.USER_ID_TYPE) is None for one in settings.ADMIN_USER_IDS):
         yield f"ADMIN_USER_IDS must hold ids of USER_ID_TYPE {settings.USER_ID_TYPE}"
-    problem = database_problem(settings.DATABASE_URL)
-    if problem:
-        yield f"DATABASE_URL {problem}"
 
 
 def _key_problems(settings: Settings) -> Iterator[str]:
-    kinds = ("JWT_SECRET_KEY", "JWT_PUBLIC_KEY", "JWT_JWKS_URL")
-    if sum(getattr(settings, name) is not None for name in kinds) != 1:
-        yield f"set exactly one of {kinds[0]}, {kinds[1]} and {kinds[2]}"
+    """Yield what is wrong with the keys together, and with secrets that are too short."""
+    if sum(getattr(settings, name) is not None for name in KEYS) != 1:
+        yield f"set exactly one of {KEYS[0]}, {KEYS[1]} and {KEYS[2]}"
     if settings.JWT_PREVIOUS_SECRET_KEY is not None and settings.JWT_SECRET_KEY is None:
         yield "JWT_PREVIOUS_SECRET_KEY needs JWT_SECRET_KEY beside it"
-    for name, read in _KEYS.items():
+    for name in ("JWT_SECRET_KEY", "JWT_PREVIOUS_SECRET_KEY"):
         text = getattr(settings, name)
-        if text is None:
-            continue
-        try:
-            read(text)
-        except KeyProblem as problem:
-            yield f"{name} {problem}"
-        else:
-            is_short = read is shared_secret and len(text.encode()) < MIN_SECRET_BYTES
-            if is_short and not settings.JWT_ALLOW_SHORT_SECRET:
-                yield f"{name} must have at least {MIN_SECRET_BYTES} bytes (or set JWT_ALLOW_SHORT_SECRET=true)"
-
-
-def _address_problems(settings: Settings) -> Iterator[str]:
-    for name, place in (("JWT_JWKS_URL", ""), ("AUTH_SERVER_USERINFO_URL", ""), ("AUTH_SERVER_USER_URL", "{user_id}")):
-        if not _is_address(getattr(settings, name), place):
-            yield f"{name} must be an http(s) address" + (f" with {place} in its path or query" if place else "")
-
-
-def _is_address(url: str | None, place: str) -> bool:
-    """Return whether *url* is none, or an http(s) address without a user, with *place* in its path or query."""
-    if url is None:
-        return True
-    try:
-        parsed = urlsplit(url)
-        host = (parsed.hostname or "").encode("idna")
-        is_whole = parsed.scheme in {"http", "https"} and bool(host) and parsed.port != 0
-    except ValueError:
-        return False
-    has_place = place in parsed.path or place in parsed.query
-    is_plain = url.isascii() and url.isprintable() and " " not in url
-    return is_whole and has_place and is_plain and not any(odd in parsed.netloc for odd in "{@%")
+        if text is not None and len(text.encode()) < MIN_SECRET_BYTES and not settings.JWT_ALLOW_SHORT_SECRET:
+            yield f"{name} must have at least {MIN_SECRET_BYTES} bytes (or set JWT_ALLOW_SHORT_SECRET=true)"

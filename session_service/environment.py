@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 def parser_of(hint: object) -> Callable[[str], object]:
     """Return what reads texts for a setting of type *hint*; it raises ValueError with words that hold no value."""
-    if hint is int:
+    if hint in (int, int | None):
         return _parse_integer
     if hint is bool:
         return _parse_boolean

@@ -60,9 +60,13 @@ A difference above this means that a clock is wrong.
 """
 
 
-def waiting_threads(connections: int) -> int:
-    """Return how many threads of a process may wait for others at most, with so many database *connections*.
+SPARE_THREADS = 2
+"""Threads of a process for requests that wait for nothing."""
 
-    A process needs more threads than this: requests that wait for nothing must always get one.
+
+def threads_for(connections: int) -> int:
+    """Return how many threads a process with so many database *connections* needs.
+
+    As many as may wait for the database, the auth server and a key at once, and `SPARE_THREADS`.
     """
-    return connections + AUTH_SERVER_CALLS + KEY_WAITERS
+    return connections + AUTH_SERVER_CALLS + KEY_WAITERS + SPARE_THREADS

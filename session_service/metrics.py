@@ -61,7 +61,7 @@ tokens_refused = _counter(
     "tokens_refused",
     "Access tokens that proved nothing.",
     "reason",
-    ("missing", "malformed", "signature", "expired", "not_yet_valid", "claims"),
+    ("missing", "malformed", "signature", "algorithm", "expired", "not_yet_valid", "claims"),
 )
 
 database_wait = _histogram("database_wait_seconds", "How long a transaction waited for a connection.")

@@ -1,15 +1,15 @@
-"""The words that the rooms share, as plain values: who is calling, from what, and what a session is.
-
-No behaviour, no Flask, no database: anyone may import this.
-"""
+"""Plain values that all parts of the package share: who is calling, from what, and what a session is. No behaviour."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple, NotRequired, TypedDict
+from typing import Literal, NamedTuple
 
 EndReason = Literal["logout", "revoked", "admin", "limit", "replaced", "idle", "expired"]
 CreationReason = Literal["sign_in", "adopted"]
+Because = Literal["password_changed", "account_disabled", "device_lost", "security"]
+"""What an admin or a service may give as the cause of an end; the person reads it instead of "an administrator"."""
+
 IpSource = Literal["observed", "reported"]
 LimitPolicy = Literal["evict_oldest", "evict_idle", "reject"]
 UnknownSessionPolicy = Literal["reject", "allow", "adopt"]
@@ -57,6 +57,8 @@ class Client:
     user_agent: str | None
     address: str | None
     """As the connection or the trusted proxies have it; None where it is not an address (a Unix socket)."""
+    platform_version: str | None = None
+    """The header `Sec-CH-UA-Platform-Version`; browsers say by it alone whether a Windows is 10 or 11."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,7 @@ class End:
     at: datetime
     """What the row gets, unless the session was in use later than that by another clock."""
     successor_id: int | None = None
+    because: Because | None = None
 
 
 class SessionEvent(NamedTuple):
@@ -95,6 +98,7 @@ class SessionEvent(NamedTuple):
     by: str | None
     """`Principal.name` of who did it; None where a time limit ended the session."""
     successor_id: int | None = None
+    because: Because | None = None
 
 
 class StoredSession(NamedTuple):
@@ -119,6 +123,7 @@ class StoredSession(NamedTuple):
     end_reason: EndReason | None
     ended_by: str | None
     successor_id: int | None
+    because: Because | None
 
 
 class UnendedSession(NamedTuple):
@@ -128,6 +133,17 @@ class UnendedSession(NamedTuple):
     id: int
     last_activity: datetime
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MatchingRules:
+    """The settings that a device is matched by, at one instant."""
+
+    idle: timedelta | None
+    blocked_since: datetime
+    """A forced end after this instant blocks its device."""
+    same_network_only: bool = False
+    """Whether the network must be the session's, unless the device is a phone or a tablet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +184,10 @@ class SignInPlan:
 
     begins_at: datetime
     """The new session's `created_at`."""
-    timed_out: Sequence[tuple[StoredSession, tuple[datetime, EndReason]]] = ()
+    timed_out: list[tuple[StoredSession, tuple[datetime, EndReason]]] = field(default_factory=list)
     """Sessions whose end by a time limit is to be recorded."""
-    replaced: Sequence[StoredSession] = ()
-    evicted: Sequence[StoredSession] = ()
+    replaced: list[StoredSession] = field(default_factory=list)
+    evicted: list[StoredSession] = field(default_factory=list)
     """In the order of eviction."""
     refusal: SignInRefusal | None = None
 
@@ -180,55 +196,7 @@ class PurgeRuns(NamedTuple):
     """What all runs of the purge have done together."""
 
     runs: int
-    recorded: int
-    removed: int
-    forgotten: int
+    ends: int
+    sessions: int
+    tokens: int
     last_run_at: datetime | None
-
-
-class SessionView(TypedDict):
-    """A session as a caller sees it at one instant: what ran out reads as ended, whatever the row says."""
-
-    id: int
-    user_id: int | str
-    device_name: str
-    device_type: str
-    browser: str
-    os: str | None
-    ip_address: str | None
-    ip_source: IpSource
-    created_at: datetime
-    last_activity: datetime
-    expires_at: datetime
-    idle_expires_at: datetime | None
-    is_active: bool
-    is_current: bool
-    ended_at: datetime | None
-    end_reason: EndReason | None
-    ended_by: NotRequired[str | None]
-    """Only there for admins and services."""
-
-
-class Liveness(TypedDict):
-    """What `validate` answers: the session is alive, or there is none and the policy says that this will do."""
-
-    active: bool
-    session_id: int | None
-    user_id: int | str
-    expires_at: datetime | None
-
-
-class Introspection(TypedDict):
-    """What `introspect` answers (RFC 7662 section 2.2); of a token that is not active nothing else is told."""
-
-    active: bool
-    sub: NotRequired[str]
-    exp: NotRequired[int]
-    session_id: NotRequired[int | None]
-    sid: NotRequired[str]
-
-
-class CreatedSession(SessionView):
-    """The session that a sign-in opened, with the sessions that the device limit ended for it."""
-
-    evicted: list[SessionView]

@@ -8,8 +8,7 @@ extension answers errors by its loaders (`views.problems`), and its decorators u
 import hashlib
 import re
 import warnings
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from threading import Lock
 from typing import Any
 
@@ -17,12 +16,12 @@ import jwt
 from cachetools import LRUCache
 from flask_jwt_extended import JWTManager
 
+from session_service.auth_server.claims import ClaimProblem, check_claims, read_claims
 from session_service.auth_server.jwks import VerificationKeys
 from session_service.auth_server.keys import Key
 from session_service.clock import utcnow
 from session_service.config import Settings
-from session_service.records import Token, UserIdType
-from session_service.rules.identifiers import is_short_text, parse_user_id
+from session_service.records import Token
 
 # The secret's length is checked at start (`JWT_ALLOW_SHORT_SECRET`); a token's header must not cause log lines.
 warnings.filterwarnings("ignore", category=jwt.InsecureKeyLengthWarning)
@@ -30,14 +29,32 @@ warnings.filterwarnings("ignore", category=jwt.InsecureKeyLengthWarning)
 MAX_TOKEN_LENGTH = 4096
 MAX_REMEMBERED = 10_000
 """Verified tokens that one process remembers; some hundred bytes each."""
-NOT_BEFORE_LEEWAY = timedelta(seconds=30)
 
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 """RFC 7515 section 7.1 with the base64url of section 2: no padding, no white space."""
 
-_LAST_INSTANT = datetime.max.replace(tzinfo=UTC)
-_LAST_TIMESTAMP = int(_LAST_INSTANT.timestamp())
-_KIND_CLAIMS = ("type", "token_type", "token_use")
+
+_REFUSALS: list[tuple[type[jwt.InvalidTokenError], str, str]] = [
+    (jwt.ExpiredSignatureError, "expired", ""),
+    (jwt.ImmatureSignatureError, "not_yet_valid", ""),
+    (jwt.InvalidSignatureError, "signature", ""),
+    (jwt.InvalidAlgorithmError, "algorithm", ""),
+    (jwt.InvalidAudienceError, "claims", "aud is not JWT_AUDIENCE"),
+    (jwt.InvalidIssuerError, "claims", "iss is not JWT_ISSUER"),
+    (jwt.DecodeError, "malformed", ""),
+]
+
+
+def refusal_of(error: jwt.InvalidTokenError) -> tuple[str, str]:
+    """Return why a token was refused: a kind, for metrics, and details that contain nothing of the token, or "".
+
+    The kinds are `expired`, `not_yet_valid`, `signature`, `algorithm`, `malformed` and `claims`.
+    """
+    if isinstance(error, ClaimProblem):
+        return "claims", str(error)
+    if isinstance(error, jwt.MissingRequiredClaimError):
+        return "claims", f"{error.claim} is missing"
+    return next(((kind, words) for known, kind, words in _REFUSALS if isinstance(error, known)), ("claims", ""))
 
 
 class TokenVerifier:
@@ -67,7 +84,7 @@ class TokenVerifier:
             remembered = self._remembered.get(digest)
         if remembered and remembered[0] == generation and remembered[1].expires_at > now:
             return remembered[1]
-        token = self.read(encoded, self.verified_claims(encoded, now))
+        token = read_claims(self.verified_claims(encoded, now), encoded, self._settings)
         with self._lock:
             self._remembered[digest] = (generation, token)
         return token
@@ -81,23 +98,24 @@ class TokenVerifier:
         if len(encoded) > MAX_TOKEN_LENGTH or not _COMPACT.fullmatch(encoded):
             raise jwt.DecodeError("not a compact JWS")
         claims = self._signed_claims(encoded)
-        _check_kind(claims)
-        _check_not_before(claims, now)
-        _check_expiry(claims, now)
+        check_claims(claims, now)
         return claims
 
     def _signed_claims(self, encoded: str) -> dict[str, Any]:
         """Return the claims if one of the keys has signed them. `jku`, `x5u` and `jwk` (RFC 7515) are not read."""
+        refused: jwt.InvalidTokenError = jwt.InvalidSignatureError("no key")
         try:
             kid = jwt.get_unverified_header(encoded).get("kid")
             for key in self.keys.find(kid):
                 try:
                     return self._decode(encoded, key)
-                except (jwt.InvalidSignatureError, jwt.InvalidAlgorithmError, jwt.InvalidKeyError):
-                    continue
+                except jwt.InvalidAlgorithmError as error:
+                    refused = error
+                except (jwt.InvalidSignatureError, jwt.InvalidKeyError):
+                    refused = jwt.InvalidSignatureError("no key")
         except RecursionError as error:
             raise jwt.DecodeError("nested too deeply") from error
-        raise jwt.InvalidSignatureError("no key fits")
+        raise refused
 
     def _decode(self, encoded: str, key: Key) -> dict[str, Any]:
         settings = self._settings
@@ -119,23 +137,6 @@ class TokenVerifier:
             },
         )
 
-    def read(self, encoded: str, claims: Mapping[str, Any]) -> Token:
-        """Return the verified *claims* of *encoded* as a `Token`.
-
-        Raises:
-            jwt.InvalidTokenError: a claim that this service needs has the wrong type.
-        """
-        settings = self._settings
-        user_id = _user_id(claims, settings.JWT_USER_ID_CLAIM, settings.USER_ID_TYPE)
-        return Token(
-            user_id=user_id,
-            sid=_text(claims, "sid"),
-            key=_token_key(user_id, _text(claims, "jti"), encoded),
-            exp=claims["exp"],
-            expires_at=_expires_at(claims["exp"]),
-            is_admin=user_id in settings.ADMIN_USER_IDS or holds_role(claims, settings),
-        )
-
 
 class AuthServerTokens(JWTManager):
     """flask-jwt-extended's manager: its loaders answer token errors, its decorators use our verifier."""
@@ -148,66 +149,3 @@ class AuthServerTokens(JWTManager):
         self, encoded_token: str, csrf_value: object = None, allow_expired: bool = False
     ) -> dict[str, Any]:
         return self._verifier.verified_claims(encoded_token, utcnow())
-
-
-def _check_kind(claims: Mapping[str, Any]) -> None:
-    kinds = [claims.get(name) for name in _KIND_CLAIMS]
-    if any(isinstance(kind, str) and kind.lower() == "refresh" for kind in kinds):
-        raise jwt.InvalidTokenError("a refresh token is no access token")
-
-
-def _check_not_before(claims: Mapping[str, Any], now: datetime) -> None:
-    not_before = claims.get("nbf")
-    if not_before is None:
-        return
-    # RFC 7519 section 2: a NumericDate may have a fraction. NaN compares false, and so is refused.
-    if type(not_before) not in {int, float} or not not_before <= (now + NOT_BEFORE_LEEWAY).timestamp():
-        raise jwt.ImmatureSignatureError("not valid yet")
-
-
-def _check_expiry(claims: Mapping[str, Any], now: datetime) -> None:
-    if type(claims["exp"]) is not int:
-        raise jwt.DecodeError("exp must be an integer")
-    if claims["exp"] <= now.timestamp():
-        # The extension's error handler reads both.
-        expired: Any = jwt.ExpiredSignatureError("expired")
-        expired.jwt_header, expired.jwt_data = {}, {}
-        raise expired
-
-
-def _expires_at(exp: int) -> datetime:
-    """Return *exp* as an instant, or the last possible one: some tokens last beyond the year 9999."""
-    return _LAST_INSTANT if exp >= _LAST_TIMESTAMP else datetime.fromtimestamp(exp, UTC)
-
-
-def _user_id(claims: Mapping[str, Any], names: tuple[str, ...], kind: UserIdType) -> str:
-    value = next((claims[name] for name in names if name in claims), None)
-    user_id = parse_user_id(str(value) if type(value) is int and kind == "integer" else value, kind)
-    if user_id is None:
-        raise jwt.InvalidTokenError("no usable user id")
-    return user_id
-
-
-def _text(claims: Mapping[str, Any], name: str) -> str | None:
-    value = claims.get(name)
-    if value is not None and not (isinstance(value, str) and is_short_text(value)):
-        raise jwt.InvalidTokenError(f"{name} must be a text")
-    return value
-
-
-def _token_key(user_id: str, jti: str | None, encoded: str) -> bytes:
-    """Return a digest of this token. Not of its raw text: a signature has several spellings, its input has one."""
-    named = f"jti\0{user_id}\0{jti}" if jti is not None else f"input\0{user_id}\0{encoded.rpartition('.')[0]}"
-    return hashlib.sha256(named.encode()).digest()
-
-
-def holds_role(claims: Mapping[str, Any], settings: Settings) -> bool:
-    """Return whether the claim `JWT_ROLE_CLAIM`, a text or a list, holds one of `ADMIN_ROLES`.
-
-    A claim of just that name comes first (some are URLs, dots and all), then the path that its dots describe.
-    """
-    found: object = claims
-    path = settings.JWT_ROLE_CLAIM
-    for name in [path] if path in claims else path.split("."):
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return settings.makes_admin(found)

@@ -1,4 +1,4 @@
-"""The four tables. No queries: those are in `store`; made only by the migrations, never by `create_all`."""
+"""The five tables. No queries: those are in `store`; made only by the migrations, never by `create_all`."""
 
 from datetime import UTC, datetime
 
@@ -7,9 +7,9 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-from session_service.records import EndReason, IpSource
+from session_service.records import Because, EndReason, IpSource
 
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 """The migration that this code needs at least; `/readyz` compares, a newer schema is fine."""
 
 
@@ -79,7 +79,7 @@ class UserSession(Base):
     browser: Mapped[str] = mapped_column(String(255))
     os: Mapped[str | None] = mapped_column(String(255))
     user_agent: Mapped[str | None] = mapped_column(String(512))
-    """The raw header, cut at 512 characters, unless `STORE_USER_AGENT` is off; no caller sees it."""
+    """Null in new rows; releases up to 0.1.0 stored the raw header."""
     ip_address: Mapped[str | None] = mapped_column(String(45))
     """What is shown; null only where no address is known at all."""
     ip_source: Mapped[IpSource] = mapped_column(String(8))
@@ -95,6 +95,8 @@ class UserSession(Base):
     """The user id, or `service:` and a name; null where time ran out, or where that user was erased."""
     successor_id: Mapped[int | None] = mapped_column(BigInteger().with_variant(Integer, "sqlite"))
     """The session that took its place; not a foreign key, it may be purged on its own."""
+    because: Mapped[Because | None] = mapped_column(String(16))
+    """What the admin or the service that ended it gave as the cause."""
 
 
 class SessionToken(Base):
@@ -129,7 +131,17 @@ class PurgeTotals(Base):
     """Always 1."""
     runs: Mapped[int] = mapped_column(BigInteger)
     """How often it ran to its end."""
-    recorded: Mapped[int] = mapped_column(BigInteger)
-    removed: Mapped[int] = mapped_column(BigInteger)
-    forgotten: Mapped[int] = mapped_column(BigInteger)
+    ends: Mapped[int] = mapped_column(BigInteger)
+    """Ends by a time limit that it recorded."""
+    sessions: Mapped[int] = mapped_column(BigInteger)
+    tokens: Mapped[int] = mapped_column(BigInteger)
     last_run_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class CommandEnds(Base):
+    """Sessions that commands ended, by reason: a command's process has no metrics that anybody reads."""
+
+    __tablename__ = "command_ends"
+
+    reason: Mapped[EndReason] = mapped_column(String(16), primary_key=True)
+    sessions: Mapped[int] = mapped_column(BigInteger)

@@ -62,7 +62,7 @@ def delete_user(user_id: str) -> tuple[int, int]:
     return sessions, tokens
 
 
-def forget_who_ended(session_ids: Collection[int], user_id: str) -> int:
+def erase_who_ended(session_ids: Collection[int], user_id: str) -> int:
     """Take the user's id out of these sessions of others; return out of how many."""
     named = and_(_sessions.c.id.in_(session_ids), _ended_by(user_id))
     return _changed(update(_sessions).where(named).values(ended_by=None))

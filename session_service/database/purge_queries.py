@@ -10,7 +10,7 @@ from typing import Any, cast
 from sqlalchemy import Select, Table, column, delete, func, select, tuple_, update, values
 from sqlalchemy.sql.dml import ReturningDelete
 
-from session_service.database.models import PurgeTotals, SessionOwner, SessionToken, UserSession
+from session_service.database.models import CommandEnds, PurgeTotals, SessionOwner, SessionToken, UserSession
 from session_service.database.transaction import execute, publish_after_commit
 from session_service.records import EndReason, PurgeRuns, SessionEvent, UnendedSession
 
@@ -18,6 +18,7 @@ _sessions = cast(Table, UserSession.__table__)
 _tokens = cast(Table, SessionToken.__table__)
 _totals = cast(Table, PurgeTotals.__table__)
 _owners = cast(Table, SessionOwner.__table__)
+_command_ends = cast(Table, CommandEnds.__table__)
 _has_session = select(_sessions.c.id).where(_sessions.c.user_id == _owners.c.user_id).exists()
 _open_columns = [_sessions.c[name] for name in UnendedSession._fields]
 
@@ -68,7 +69,7 @@ def delete_ended(before: datetime, limit: int) -> int:
 
 
 def delete_tokens(expired_at: datetime, limit: int) -> int:
-    """Forget tokens that are no tokens any more at *expired_at*."""
+    """Delete tokens that have expired at *expired_at*."""
     key = (_tokens.c.token_key, _tokens.c.session_id)
     oldest = (
         select(*key)
@@ -110,13 +111,13 @@ def count_ended(before: datetime) -> int:
 
 
 def count_expired_tokens(at: datetime) -> int:
-    """Return how many tokens `delete_tokens` would forget in the end."""
+    """Return how many tokens `delete_tokens` would delete in the end."""
     return _count(_tokens, _tokens.c.expires_at <= at)
 
 
-def add_run(recorded: int, removed: int, forgotten: int, at: datetime) -> None:
-    """Note that a run has come to its end, and what it did."""
-    done = {"runs": 1, "recorded": recorded, "removed": removed, "forgotten": forgotten}
+def add_run(ends: int, sessions: int, tokens: int, at: datetime) -> None:
+    """Add what a complete run did to the totals."""
+    done = {"runs": 1, "ends": ends, "sessions": sessions, "tokens": tokens}
     totals = {name: _totals.c[name] + number for name, number in done.items()}
     execute(update(_totals).values(**totals, last_run_at=at))
 
@@ -124,6 +125,11 @@ def add_run(recorded: int, removed: int, forgotten: int, at: datetime) -> None:
 def runs() -> PurgeRuns:
     """Return what all runs have done together."""
     return PurgeRuns._make(execute(select(*[_totals.c[name] for name in PurgeRuns._fields])).one())
+
+
+def command_ends() -> dict[EndReason, int]:
+    """Return how many sessions commands have ended, by reason; a reason without any is left out."""
+    return {row.reason: row.sessions for row in execute(select(_command_ends.c.reason, _command_ends.c.sessions))}
 
 
 def _count(table: Table, condition: Any) -> int:

@@ -118,7 +118,7 @@ def mark_ended(session_id: int, end: End, idle: timedelta | None) -> StoredSessi
     values = {"of_id": session_id, **_end_values(end), **_moment(end.at, idle)}
     ended = _one(run_prepared(statements.MARK_ENDED, values))
     if ended:
-        publish_after_commit(SessionEvent("ended", ended.id, ended.user_id, end.reason, end.by, end.successor_id))
+        publish_after_commit(_ended_event(ended.id, ended.user_id, end))
     return ended
 
 
@@ -134,7 +134,7 @@ def mark_all_ended(user_id: str, end: End, idle: timedelta | None, *, except_id:
     values = {"of_user": user_id, "except_id": except_id or 0, **_end_values(end), **_moment(end.at, idle)}
     ended = run_prepared(statements.MARK_ALL_ENDED, values).fetchall()
     for (session_id,) in ended:
-        publish_after_commit(SessionEvent("ended", session_id, user_id, end.reason, end.by))
+        publish_after_commit(_ended_event(session_id, user_id, end))
     return len(ended)
 
 
@@ -145,6 +145,11 @@ def mark_activity(session_id: int, *, now: datetime, idle: timedelta | None, int
     """
     values = {"of_id": session_id, "due": now - interval, **_moment(now, idle)}
     return bool(run_prepared(statements.TOUCH, values).rowcount)
+
+
+def has_token_beyond(instant: datetime) -> bool:
+    """Return whether any known token expires after *instant*."""
+    return run_prepared(statements.ANY_TOKEN_BEYOND, {"instant": instant}).fetchone() is not None
 
 
 def schema_revision() -> str | None:
@@ -160,8 +165,17 @@ def _moment(now: datetime, idle: timedelta | None) -> dict[str, datetime]:
     return {"now": now, "idle_since": _BEGINNING if idle is None else now - idle}
 
 
+def _ended_event(session_id: int, user_id: str, end: End) -> SessionEvent:
+    return SessionEvent("ended", session_id, user_id, end.reason, end.by, end.successor_id, end.because)
+
+
 def _end_values(end: End) -> dict[str, object]:
-    return {"new_end_reason": end.reason, "new_ended_by": end.by, "new_successor_id": end.successor_id}
+    return {
+        "new_end_reason": end.reason,
+        "new_ended_by": end.by,
+        "new_successor_id": end.successor_id,
+        "new_because": end.because,
+    }
 
 
 def _one(answer: Answer) -> StoredSession | None:

@@ -1,6 +1,6 @@
-"""The SQL itself: statements of Core, built once, for both databases; `store` says what each is for.
+"""The prepared statements, built once for both databases: building one costs as much as running it.
 
-Building one costs as much as running it.
+`session_queries` says what each of them is for.
 """
 
 from collections.abc import Callable
@@ -10,18 +10,19 @@ from sqlalchemy import Integer, String, Table, and_, bindparam, case, column, fu
 from sqlalchemy.dialects import postgresql, sqlite
 
 from session_service.database.driver import Prepared
-from session_service.database.models import VERSION_TABLE, SessionOwner, SessionToken, UserSession
+from session_service.database.models import VERSION_TABLE, CommandEnds, SessionOwner, SessionToken, UserSession
 from session_service.records import StoredSession
 
 MAX_ENDED_LISTED = 100
 """Most ended sessions in one list, the newest by id (contract of `include_inactive`)."""
 
 MAX_ACTIVE_LISTED = 1_000
-"""No list is without an end; the device limit itself cannot be set higher."""
+"""Most sessions in any other list; `MAX_SESSIONS_PER_USER` cannot be higher."""
 
 _sessions = cast(Table, UserSession.__table__)
 _tokens = cast(Table, SessionToken.__table__)
 _owners = cast(Table, SessionOwner.__table__)
+_command_ends = cast(Table, CommandEnds.__table__)
 _columns = [_sessions.c[name] for name in StoredSession._fields]
 
 _of_user = _sessions.c.user_id == bindparam("of_user")
@@ -31,22 +32,24 @@ _active = and_(
     _sessions.c.expires_at > bindparam("now", type_=_sessions.c.expires_at.type),
     _sessions.c.last_activity > bindparam("idle_since", type_=_sessions.c.last_activity.type),
 )
-"""`policy.is_active` as a WHERE clause: every read of live sessions, and every write to one, goes through it."""
+"""`policy.is_active` as a WHERE clause, in every read of active sessions and every write to one."""
 
 _now = bindparam("now", type_=_sessions.c.ended_at.type)
 _end: dict[str, Any] = {
-    # Another machine's clock, or the wait for a lock: nothing ends before it was last used.
+    # No session ends before it was last used, even if clocks differ or the request waited for a lock.
     "ended_at": case((_sessions.c.last_activity > _now, _sessions.c.last_activity), else_=_now),
-    **{name: bindparam(f"new_{name}") for name in ("end_reason", "ended_by", "successor_id")},
+    **{name: bindparam(f"new_{name}") for name in ("end_reason", "ended_by", "successor_id", "because")},
 }
 
 
-def _unless_there(build: Callable[[Any], Any]) -> Prepared:
-    """Return an INSERT that passes over what is there already: the standard's cannot, each database's own can."""
-    on_postgresql, on_sqlite = (
-        build(insert_into).on_conflict_do_nothing() for insert_into in (postgresql.insert, sqlite.insert)
-    )
+def _upsert(build: Callable[[Any], Any]) -> Prepared:
+    """Return an INSERT with an ON CONFLICT clause, which SQLAlchemy has for each database separately."""
+    on_postgresql, on_sqlite = (build(insert_into) for insert_into in (postgresql.insert, sqlite.insert))
     return Prepared(on_postgresql, on_sqlite=on_sqlite)
+
+
+def _insert_unless_there(build: Callable[[Any], Any]) -> Prepared:
+    return _upsert(lambda insert_into: build(insert_into).on_conflict_do_nothing())
 
 
 GET = Prepared(select(*_columns).where(_of_id))
@@ -108,12 +111,12 @@ _TOKEN_OF_ACTIVE = select(
     bindparam("until", type_=_tokens.c.expires_at.type),
     bindparam("opens", type_=_tokens.c.is_opener.type),
 ).where(_of_id, _active)
-REMEMBER_TOKEN = _unless_there(
+REMEMBER_TOKEN = _insert_unless_there(
     lambda insert_into: insert_into(_tokens).from_select(
         ["token_key", "session_id", "expires_at", "is_opener"], _TOKEN_OF_ACTIVE
     )
 )
-ADD_OWNER = _unless_there(lambda insert_into: insert_into(_owners).values(user_id=bindparam("of_user")))
+ADD_OWNER = _insert_unless_there(lambda insert_into: insert_into(_owners).values(user_id=bindparam("of_user")))
 LOCK_OWNER = Prepared(select(_owners.c.user_id).where(_owners.c.user_id == bindparam("of_user")).with_for_update())
 INSERTED = [column.name for column in _sessions.c if column.name != "id"]
 INSERT = Prepared(insert(_sessions).values({name: bindparam(name) for name in INSERTED}).returning(*_columns))
@@ -137,5 +140,17 @@ TOUCH = Prepared(
     update(_sessions)
     .where(_of_id, _active, _sessions.c.last_activity <= bindparam("due", type_=_sessions.c.last_activity.type))
     .values(last_activity=bindparam("now"))
+)
+ANY_TOKEN_BEYOND = Prepared(
+    select(_tokens.c.session_id)
+    .where(_tokens.c.expires_at > bindparam("instant", type_=_tokens.c.expires_at.type))
+    .limit(1)
+)
+ADD_COMMAND_ENDS = _upsert(
+    lambda insert_into: (
+        statement := insert_into(_command_ends).values(reason=bindparam("reason"), sessions=bindparam("more"))
+    ).on_conflict_do_update(
+        index_elements=["reason"], set_={"sessions": _command_ends.c.sessions + statement.excluded.sessions}
+    )
 )
 SCHEMA_REVISION = Prepared(select(column("version_num", String)).select_from(table(VERSION_TABLE)))

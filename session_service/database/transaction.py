@@ -1,6 +1,7 @@
 """One use case, one transaction: how it begins and ends, and what it means if the database does not answer."""
 
 import logging
+from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -23,6 +24,7 @@ from session_service import deadline, events, metrics
 from session_service.bulkhead import BulkheadFull
 from session_service.database.driver import STALE, Answer, Prepared, Values, run_all
 from session_service.database.engine import LONG, WRITES, db
+from session_service.database.statements import ADD_COMMAND_ENDS
 from session_service.errors import DatabaseUnavailable
 from session_service.limits import COMMAND_TRANSACTION_SECONDS, LONG_TRANSACTION_SECONDS
 from session_service.records import SessionEvent
@@ -40,6 +42,7 @@ class _Transaction:
 
 
 _current: ContextVar[_Transaction] = ContextVar("transaction")
+_counts_in_database: ContextVar[bool] = ContextVar("counts_in_database", default=False)
 
 
 @contextmanager
@@ -85,6 +88,7 @@ def _run(began_at: float, *, writes: bool, takes_long: bool) -> Generator[None, 
             try:
                 yield
                 if writes:
+                    _count_ends_of_command(current)
                     connection.commit()
             finally:
                 _current.reset(token)
@@ -95,6 +99,27 @@ def _run(began_at: float, *, writes: bool, takes_long: bool) -> Generator[None, 
         metrics.database_refusals.labels("unavailable").inc()
         _log.warning("the database did not answer: %s", _in_short(error))
         raise DatabaseUnavailable(retry_after=1) from error
+
+
+@contextmanager
+def ends_counted_in_database() -> Iterator[None]:
+    """Count the sessions that a block ends in the table `command_ends`, in the transactions that end them.
+
+    For commands: nobody reads the metrics of their processes.
+    """
+    token = _counts_in_database.set(True)
+    try:
+        yield
+    finally:
+        _counts_in_database.reset(token)
+
+
+def _count_ends_of_command(current: _Transaction) -> None:
+    if _counts_in_database.get():
+        ends = Counter(event.reason for event in current.events if event.what == "ended")
+        # Sorted: two commands at once must not wait for each other's rows in turn.
+        for reason, number in sorted(ends.items()):
+            run_prepared(ADD_COMMAND_ENDS, {"reason": reason, "more": number})
 
 
 def execute(statement: Executable, values: Any = None) -> CursorResult[*tuple[Any, ...]]:

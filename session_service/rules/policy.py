@@ -157,11 +157,11 @@ def reason_of(by: Principal, owner_id: str, *, is_current: bool) -> EndReason:
 
 
 def may_sign_in_again(sessions: Sequence[StoredSession], now: datetime, idle: timedelta | None) -> bool:
-    """Return whether a token that stands for these *sessions* may create another one.
+    """Return whether a token that stands for these *sessions*, newest first, may create another one.
 
-    It may not if somebody else ended them. It may if one of them is active, or ended in another way. Of several
-    sessions that the token created on one device only the newest counts: an earlier logout must not allow it.
+    It may if it stands for none, if one of them is active, or if the newest ended as `replaced`: two `create` calls of
+    one sign-in, for example of its backend and of its frontend. Any other end is final for the token, whoever caused
+    it; a new sign-in brings a new token.
     """
-    newest = {one.device_key: one.id for one in sorted(sessions, key=lambda one: one.id)}.values()
-    ends = [end for one in sessions if (end := end_of(one, now, idle)) is None or one.id in newest]
-    return not ends or any(end is None or end[1] not in FORCED_END_REASONS for end in ends)
+    ends = [end_of(one, now, idle) for one in sessions]
+    return not ends or None in ends or (ends[0] is not None and ends[0][1] == "replaced")

@@ -6,17 +6,9 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from session_service.records import ObservedDevice, StoredSession
+from session_service.records import MatchingRules, ObservedDevice, StoredSession
 from session_service.rules.addresses import is_same_network
 from session_service.rules.policy import FORCED_END_REASONS, is_active
-
-BLOCK_WITHOUT_IDLE_TIMEOUT = timedelta(days=7)
-"""How long a device whose session was ended by force stays blocked where `SESSION_IDLE_SECONDS` is 0."""
-
-
-def blocked_since(now: datetime, idle: timedelta | None) -> datetime:
-    """Return the instant after which a forced end still blocks its device at *now*."""
-    return now - (idle or BLOCK_WITHOUT_IDLE_TIMEOUT)
 
 
 def pick_for_token(
@@ -37,12 +29,7 @@ def pick_for_token(
 
 
 def match_device(
-    sessions: Sequence[StoredSession],
-    device: ObservedDevice,
-    now: datetime,
-    idle: timedelta | None,
-    *,
-    same_network_only: bool = False,
+    sessions: Sequence[StoredSession], device: ObservedDevice, now: datetime, rules: MatchingRules
 ) -> StoredSession | None:
     """Return the session that a token without one belongs to, judging by the caller's device; None if none matches.
 
@@ -51,14 +38,16 @@ def match_device(
     ended, the one at the office is another one. Two equal browsers behind one address cannot be told apart.
 
     Args:
-        sessions: all active sessions of the user, and all that ended after `blocked_since`.
+        sessions: all active sessions of the user, and all that ended after `rules.blocked_since`.
         device: the caller's. If it has no name of its own (an HTTP library, no user agent), the user's only active
             session matches, too.
-        same_network_only: the network must be the session's, unless the device is a phone or a tablet.
     """
-    reachable = [one for one in sessions if not same_network_only or device.is_handheld or _is_at(one, device)]
+    idle = rules.idle
+    reachable = [one for one in sessions if not rules.same_network_only or device.is_handheld or _is_at(one, device)]
     candidates = [
-        one for one in reachable if is_active(one, now, idle) or blocks_device(one, sessions, device, now, idle)
+        one
+        for one in reachable
+        if is_active(one, now, idle) or blocks_device(one, sessions, device, rules.blocked_since)
     ]
     alike = [one for one in candidates if one.device_key == device.device_key]
     if alike:
@@ -72,19 +61,15 @@ def _is_at(session: StoredSession, device: ObservedDevice | None) -> bool:
 
 
 def blocks_device(
-    session: StoredSession,
-    sessions: Sequence[StoredSession],
-    device: ObservedDevice,
-    now: datetime,
-    idle: timedelta | None,
+    session: StoredSession, sessions: Sequence[StoredSession], device: ObservedDevice, blocked_since: datetime
 ) -> bool:
-    """Return whether *session* was ended by force recently, and nobody has signed in on its device since.
+    """Return whether *session* ended by force after *blocked_since*, and nobody has signed in on its device since.
 
     A phone or tablet is one device on any network, a computer only on one. Which of them it is, *device* says: the
     stored type may be the client's own claim.
     """
     ended_at = session.ended_at
-    if ended_at is None or session.end_reason not in FORCED_END_REASONS or ended_at <= blocked_since(now, idle):
+    if ended_at is None or session.end_reason not in FORCED_END_REASONS or ended_at <= blocked_since:
         return False
     return not any(
         one.device_key == session.device_key

@@ -1,8 +1,8 @@
-"""RULES: what a user agent tells, and no more than that. `devices` makes of it what people recognise.
+"""What a user agent tells, and no more. `devices` makes of it what people recognise.
 
-User agents say less than they seem to, and so do we: Windows 11 calls itself 10, macOS is frozen at 10.15.7,
-an iPad in desktop mode is letter for letter a Mac, Brave and today's Vivaldi are Chrome, and an app's CFNetwork
-agent does not tell an iPhone from an iPad (nor from a Mac, on Apple silicon): "on iOS" has to do.
+User agents tell less than they seem to: Windows 11 sends 10, macOS is frozen at 10.15.7, an iPad in desktop mode sends
+exactly what a Mac sends, Brave and today's Vivaldi send Chrome's, and an app's CFNetwork agent is the same on iPhone,
+iPad and (with Apple silicon) Mac: it reads "on iOS".
 """
 
 import re
@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote
 
-from ua_parser import OS, Domain, UserAgent
+from ua_parser import OS, Domain, PartialResult, UserAgent
 from ua_parser.loaders import load_lazy_builtins
 from ua_parser.regex import Resolver
 
 from session_service.rules.identifiers import MAX_TEXT_LENGTH
 
 MAX_USER_AGENT_LENGTH = 512
-"""Characters of a user agent that count: what comes behind them is not looked at."""
+"""Characters of a user agent that are parsed and stored; the rest is cut off."""
 
 # Built when the module is loaded, which gunicorn.conf.py does before the fork: it takes about 250 ms. The Rust
-# resolver by name, because ua_parser.parse() falls back in silence to Python's `re`, which a hostile agent can keep
-# busy for long.
+# resolver is named here because ua_parser.parse() silently falls back to Python's `re`, in which a hostile agent takes
+# 0.2 s.
 _PARSER = Resolver(load_lazy_builtins())
 
 _NAMES = {
@@ -36,10 +36,10 @@ _NAMES = {
     "Opera Touch": "Opera",
     "PostmanRuntime": "Postman",
     "WeChat Browser": "WeChat",
-    # A page inside an app that does not give its name: "App on Android" is all that can be said.
+    # A page inside an app that does not send its name: "App on Android".
     **dict.fromkeys(("Apple Mail", "Chrome Mobile WebView", "Electron", "Mobile Safari UI/WKWebView"), "App"),
 }
-"""Families and products as people call them; any other is kept, but for "Mobile" and "iOS" at its end."""
+"""Families and products as people call them. Others are kept, without "Mobile" and "iOS" at their end."""
 
 _IN_APP = {
     " HuaweiBrowser/": "Huawei Browser",
@@ -47,10 +47,10 @@ _IN_APP = {
     "Orca-Android": "Messenger",
     " Barcelona ": "Threads",
 }
-"""Marks of apps that the parser takes for a nameless one, or for another."""
+"""Marks of apps that the parser does not name, or takes for another one."""
 
-# Asked before the parser, which sees a phone in HTTPie's agent and a crawler in Java's. It need not be complete:
-# a library that is missing here shows its name all the same, and is believed to be an app only if it speaks of a phone.
+# Checked before the parser, which takes HTTPie's agent for a phone and Java's for a crawler. It need not be complete:
+# a library that is missing here keeps its name, and counts as an app only if its agent names a phone's system.
 _LIBRARY = re.compile(
     r"aiohttp|alamofire|apache-http(?:async)?client|axios|bun|curl|dart|deno|faraday|go-http-client|got|guzzlehttp"
     r"|httpie|httpx|hyper|insomnia|java(?:-http-client)?|ktor(?:-client)?|libcurl|libwww-perl|node(?:-fetch)?|okhttp"
@@ -67,12 +67,12 @@ _BROWSER_AGENT = re.compile(r"(?:Mozilla|Opera|UCWEB|Lynx)/\d", re.I)
 _PRODUCT = re.compile(r"(?:Python/\S+ (?=aiohttp/))?([\w%][^\s/;(),]*(?:(?: [^\s/;(),]+){0,3}(?=/v?\d))?)(/v?\d)?")
 _VERSION = re.compile(r"\W?\d.*")
 _APPLE_APP = re.compile(r" (?:CFNetwork|Alamofire)/")
-# Parts of the system, which speak for an app and do not give its name.
+# Parts of the system that call on behalf of an app without its name.
 _SYSTEM_PART = re.compile(r"CFNetwork/|(?:Mobile)?Safari/|com\.apple\.|AppleCoreMedia/|Dalvik/")
 
 _LINUX = re.compile(r"X11;.*Linux")
 _MAC_APP = re.compile(r"Darwin/[\d.]+ \((?:x86_64|i386)|\bmacOS \d")
-# Chrome and Firefox on an iPad, and pages in its apps, say Macintosh first, and then what no Mac says.
+# Chrome and Firefox on an iPad, and pages in its apps, send Macintosh first, and then what no Mac sends.
 _NO_MAC = re.compile(r"\b\w+iOS/|\bMobile/")
 _HARDWARE = re.compile(
     r"(?<!like )\b(iPhone|iPad|iPod|PlayStation|Xbox|Nintendo|Quest)(?![A-Za-z/])"
@@ -82,8 +82,8 @@ _TABLET = re.compile(r"\bTablet\b|\bKF[A-Z]{3,}|\bSM-[TX]\d|\bNexus (?:7|9|10)\b
 _MOBILE = re.compile(r"\b(?:Mobile|Opera Mini|Windows Phone)\b")
 _MODELS = {
     "iOS": re.compile(r"\b((?:iPhone|iPad|iPod)\d+,\d+)"),
-    # What follows Android's version and a locale. The parser's own model is the browser's name on Huawei phones
-    # and nothing on Xiaomi's; K is Chrome's word for every model; a build or API number is a version, no model.
+    # What follows Android's version and a locale. The parser's own model is the browser's name on Huawei phones and
+    # missing on Xiaomi's. K is Chrome's placeholder for every model; a build or API number is a version.
     "Android": re.compile(
         r"Android[ \d.]*; (?:HarmonyOS; |[a-z]{2}[-_][A-Za-z]{2}; )?(?!(?:K|Mobile|Tablet)[;)])"
         r"(?!(?i:build|version|sdk|api|v)?[ :]?[\d.]+ ?[;)])([^;)/]+?)(?: Build/[^;)]*)?[;)]"
@@ -91,20 +91,32 @@ _MODELS = {
 }
 
 
+_MODEL_CODE = re.compile(r"[A-Z0-9][A-Z0-9_-]{2,}[a-z]?")
+"""A model that only its maker can read: SM-A546E, CPH1919, M2101K6G."""
+_MAKERS = {
+    **dict.fromkeys(("SM-", "GT-"), "Samsung"),
+    **{"KF": "Amazon", "LM-": "LG", "RMX": "realme", "TA-": "Nokia", "XQ-": "Sony", "XT": "Motorola"},
+}
+"""Prefixes of codes that one maker alone uses. Others are shared (OPPO and OnePlus both use CPH)."""
+
+
 @dataclass(frozen=True, slots=True)
 class ParsedAgent:
-    """What one user agent tells; None is what it does not tell."""
+    """What one user agent tells; None stands for what it does not tell."""
 
     family: str = ""
-    """First part of the key. Rubbish has one too: only a missing user agent has none."""
+    """First part of the key. Only a missing user agent has none; rubbish has one, too."""
     software: str | None = None
-    """What it calls itself, for want of a better name."""
+    """Its own name for itself, if there is no better one."""
     browser: str | None = None
     system: str | None = None
     os: str | None = None
     hardware: str | None = None
     type: str | None = None
     model: str = ""
+    """Third part of the key."""
+    shown_model: str | None = None
+    """An Android model as people read it: "Samsung SM-A546E", "Redmi Note 9"."""
 
     @property
     def proves_something(self) -> bool:
@@ -119,7 +131,7 @@ class ParsedAgent:
 def as_line(text: str | None, limit: int = MAX_TEXT_LENGTH) -> str:
     """Return *text* as one line: line ends become spaces, and whatever cannot be seen vanishes.
 
-    That is NUL, bidi overrides, and lone surrogates, for which the parser raises.
+    Invisible are NUL, bidi overrides, and lone surrogates, for which the parser raises an error.
     """
     cut = (text or "")[:MAX_USER_AGENT_LENGTH]
     visible = "".join(c if c.isprintable() else " " if c.isspace() else "" for c in cut)
@@ -139,9 +151,9 @@ def parse(user_agent: str) -> ParsedAgent:
     if parsed.device and parsed.device.family == "Spider":
         return _bot(browser)
     if is_browser or _SYSTEM_PART.match(text):
-        return _placed(text, parsed.os, family=speaker, browser=browser if is_browser else None)
+        return _located(text, parsed, family=speaker, browser=browser if is_browser else None)
     if has_version:
-        return _app(text, parsed.os, product)
+        return _app(text, parsed, product)
     return ParsedAgent(family=_VERSION.sub("", product) or "Unknown") if text else ParsedAgent()
 
 
@@ -166,30 +178,48 @@ def _bot(parsed: str | None) -> ParsedAgent:
     return ParsedAgent(family=name, browser=name, type="bot")
 
 
-def _app(text: str, parsed: OS | None, product: str) -> ParsedAgent:
-    """Tell of a product that is neither a browser nor a known library.
+def _app(text: str, parsed: PartialResult, product: str) -> ParsedAgent:
+    """Return a product that is neither a browser nor a known library.
 
-    Where nothing speaks of a phone or of Apple's CFNetwork it may be anybody's script: it gets its name, but is not
-    believed to be an app, or two such scripts without a fingerprint would be one device.
+    It is an app if a phone's system or Apple's CFNetwork is named. Otherwise it may be any script: it keeps its name,
+    but does not count as an app, or two scripts without a fingerprint would be one device.
     """
-    told = _placed(text, parsed, family=product, browser=product)
-    is_app = told.system in PHONE_SYSTEMS or _APPLE_APP.search(text)
-    return told if is_app else ParsedAgent(family=product, software=product)
+    app = _located(text, parsed, family=product, browser=product)
+    is_app = app.system in PHONE_SYSTEMS or _APPLE_APP.search(text)
+    return app if is_app else ParsedAgent(family=product, software=product)
 
 
-def _placed(text: str, parsed: OS | None, *, family: str, browser: str | None) -> ParsedAgent:
-    system, shown = _system(text, parsed)
+def _located(text: str, parsed: PartialResult, *, family: str, browser: str | None) -> ParsedAgent:
+    """Return a browser or an app, with the system and the hardware that it runs on."""
+    system, shown = _system(text, parsed.os)
     match = _HARDWARE.search(text)
     hardware = (match[1] or "TV") if match else None
     kind = _HARDWARE_TYPES.get(hardware, "web") if hardware else _type(text, system)
     model = _MODELS[system].search(text) if system in _MODELS else None
     # Two reduced Androids in one home should not be one device if one of them is a tablet.
     key_model = model[1] if model else hardware or (kind if system == "Android" else None)
-    return ParsedAgent(family, None, browser, system, shown, hardware, kind, key_model or "")
+    return ParsedAgent(
+        family=family,
+        browser=browser,
+        system=system,
+        os=shown,
+        hardware=hardware,
+        type=kind,
+        model=key_model or "",
+        shown_model=_shown_model(model[1]) if model and system == "Android" else None,
+    )
+
+
+def _shown_model(model: str) -> str:
+    """Return an Android model as people read it: a bare code gets its maker's name, or "Android", in front."""
+    if not _MODEL_CODE.fullmatch(model):
+        return model
+    maker = next((maker for prefix, maker in _MAKERS.items() if model.startswith(prefix)), "Android")
+    return f"{maker} {model}"
 
 
 def _system(text: str, parsed: OS | None) -> tuple[str | None, str | None]:
-    """Return the system's family, and how it is shown: only Windows has a version to believe."""
+    """Return the system's family, and how it is shown: only Windows sends a version that is true."""
     family = _SYSTEMS.get(parsed.family, parsed.family) if parsed else None
     if _MAC_APP.search(text):
         family = "macOS"
@@ -203,12 +233,12 @@ def _system(text: str, parsed: OS | None) -> tuple[str | None, str | None]:
 
 
 def _type(text: str, system: str | None) -> str | None:
-    """Return phone, tablet or neither; None where that is not told, as by most apps."""
+    """Return `mobile`, `tablet` or `web`; None if unknown, as for most apps."""
     if system == "Android" and _TABLET.search(text):
         return "tablet"
     if _MOBILE.search(text):
         return "mobile"
     if system == "Android" and "Safari/" in text:
-        # Browsers leave the word Mobile out on a tablet; an agent that was cut may not have come to it.
+        # Browsers leave the word Mobile out on a tablet; an agent that was cut may have lost it.
         return "tablet"
     return None if system in PHONE_SYSTEMS else "web"

@@ -5,14 +5,14 @@ that the token is used on. If none of them tells, the token has no session.
 """
 
 from datetime import datetime
-from typing import assert_never
+from typing import Any, assert_never
 
 from session_service.clock import as_text, in_words
 from session_service.config import Settings
 from session_service.database import session_queries
 from session_service.database.transaction import transaction
 from session_service.errors import DatabaseUnavailable, SessionEnded
-from session_service.records import Client, EndReason, ObservedDevice, StoredSession, Token
+from session_service.records import Because, Client, EndReason, MatchingRules, ObservedDevice, StoredSession, Token
 from session_service.rules import addresses, devices, policy, session_matching
 
 _HANDHELD_TYPES = ("mobile", "tablet")
@@ -64,14 +64,25 @@ def refuse_ended(session: StoredSession, settings: Settings, now: datetime) -> N
 
 
 def ended_error(session: StoredSession, settings: Settings, now: datetime) -> SessionEnded:
-    """Return the error for an ended session, in words for its user. To be called within a transaction."""
+    """Return the error for an ended session: a sentence for its user, and the same in members for programs.
+
+    To be called within a transaction: the session that took its place is looked up.
+    """
     end = policy.end_of(session, now, settings.idle)
     if end is None:
         raise ValueError(f"session {session.id} is active")
     ended_at, reason = end
-    why = _reason_in_words(reason, session, settings)
-    words = f"{why} It was {session.device_name}, on {in_words(ended_at)}."
-    return SessionEnded(words, end_reason=reason, ended_at=as_text(ended_at))
+    successor = session_queries.get(session.successor_id) if reason == "limit" and session.successor_id else None
+    why = _cause(reason, session.because, successor, settings.MAX_SESSIONS_PER_USER)
+    words = f"This device ({session.device_name}) was signed out because {why}. That was on {in_words(ended_at)}."
+    members: dict[str, Any] = {
+        "end_reason": reason,
+        "ended_at": as_text(ended_at),
+        "device_name": session.device_name,
+        "successor_device_name": successor and successor.device_name,
+        "because": session.because,
+    }
+    return SessionEnded(words, **{name: value for name, value in members.items() if value is not None})
 
 
 def observe(client: Client, settings: Settings, *, fingerprint: str | None = None) -> ObservedDevice:
@@ -107,9 +118,9 @@ def _find_any(token: Token, client: Client, settings: Settings, now: datetime) -
     device, idle = observe(client, settings), settings.idle
     if sessions:
         return session_matching.pick_for_token(sessions, device, now, idle), False
-    recent = session_queries.list_recent(token.user_id, session_matching.blocked_since(now, idle))
-    same_network_only = settings.UNKNOWN_SESSION_POLICY == "adopt"
-    return session_matching.match_device(recent, device, now, idle, same_network_only=same_network_only), True
+    rules = MatchingRules(idle, now - settings.revoked_device, settings.UNKNOWN_SESSION_POLICY == "adopt")
+    recent = session_queries.list_recent(token.user_id, rules.blocked_since)
+    return session_matching.match_device(recent, device, now, rules), True
 
 
 def _record_activity(session: StoredSession, settings: Settings, now: datetime) -> StoredSession:
@@ -128,30 +139,35 @@ def _record_activity(session: StoredSession, settings: Settings, now: datetime) 
     return session._replace(last_activity=now) if moved else session
 
 
-def _reason_in_words(reason: EndReason, session: StoredSession, settings: Settings) -> str:
-    """Return why *session* ended, for the person whose device it is. mypy checks that no reason is left out."""
+_GIVEN_CAUSES: dict[Because, str] = {
+    "password_changed": "the password was changed",
+    "account_disabled": "the account was disabled",
+    "device_lost": "a device was reported lost",
+    "security": "of a security measure",
+}
+
+
+def _cause(reason: EndReason, because: Because | None, successor: StoredSession | None, limit: int) -> str:
+    """Return why a session ended, for the person whose device it is; it completes "was signed out because".
+
+    mypy checks that no reason is left out.
+    """
     match reason:
         case "logout":
-            words = "This device was signed out."
+            cause = "you signed out on it"
         case "revoked":
-            words = "This device was signed out from another one of your devices."
+            cause = "you signed it out from another device"
         case "admin":
-            words = "This device was signed out by an administrator."
+            cause = _GIVEN_CAUSES[because] if because else "an administrator signed it out"
         case "limit":
-            words = _limit_in_words(session, settings.MAX_SESSIONS_PER_USER)
+            newcomer = f"a newer sign-in from {successor.device_name}" if successor else "a newer sign-in"
+            cause = f"of {newcomer}: {'1 device is' if limit == 1 else f'{limit} devices are'} allowed"
         case "replaced":
-            words = "This device was signed in again, so this older sign-in has ended."
+            cause = "it was signed in again"
         case "idle":
-            words = "This device was signed out because it was not used for a while."
+            cause = "it was not used for a while"
         case "expired":
-            words = "This device was signed out because its sign-in had lasted as long as is allowed."
+            cause = "its sign-in had lasted as long as is allowed"
         case _:
             assert_never(reason)
-    return words
-
-
-def _limit_in_words(session: StoredSession, limit: int) -> str:
-    successor = session_queries.get(session.successor_id) if session.successor_id else None
-    newcomer = f"a newer sign-in from {successor.device_name}" if successor else "a newer sign-in"
-    allowed = "1 device is allowed" if limit == 1 else f"{limit} devices are allowed"
-    return f"This device was signed out because of {newcomer}: {allowed}."
+    return cause

@@ -78,7 +78,7 @@ def erase(user_id: str) -> PersonalDataCount:
     for found in _mentions(user_id):
         if found:
             with transaction(writes=True):
-                mentions += personal_data_queries.forget_who_ended([one["session_id"] for one in found], user_id)
+                mentions += personal_data_queries.erase_who_ended([one["session_id"] for one in found], user_id)
     _log.info("erased a user: %d sessions, %d tokens, %d mentions", sessions, tokens, mentions)
     return PersonalDataCount(sessions, tokens, mentions)
 

@@ -23,11 +23,11 @@ Ends = dict[UnendedSession, tuple[datetime, EndReason]]
 class Purged:
     """What a run has done so far, or would do."""
 
-    recorded: int = 0
+    ends: int = 0
     """Sessions whose `idle` or `expired` end is now on record, with the instant that it happened."""
-    removed: int = 0
+    sessions: int = 0
     """Sessions that ended `RETENTION_DAYS` ago or earlier."""
-    forgotten: int = 0
+    tokens: int = 0
     """Tokens that are past their own `exp`."""
     longest_seconds: float = 0.0
     """How long the longest transaction took."""
@@ -42,36 +42,36 @@ def purge(settings: Settings, *, now: datetime, batch: int) -> Iterator[Purged]:
     done, kept_since = Purged(), _kept_since(settings, now)
     for ends in _ends_in_pages(settings, now, batch):
         if ends:
-            done.recorded += _in_transaction(done, partial(_record, ends, settings, now))
+            done.ends += _in_transaction(done, partial(_record, ends, settings, now))
         yield done
-    for forgotten in _batches(done, partial(purge_queries.delete_tokens, now, batch), batch):
-        done.forgotten += forgotten
+    for tokens in _batches(done, partial(purge_queries.delete_tokens, now, batch), batch):
+        done.tokens += tokens
         yield done
-    for removed in _batches(done, partial(purge_queries.delete_ended, kept_since, batch), batch):
-        done.removed += removed
+    for sessions in _batches(done, partial(purge_queries.delete_ended, kept_since, batch), batch):
+        done.sessions += sessions
         yield done
     for unused in _unused_owners_in_pages(batch):
         _in_transaction(done, partial(purge_queries.delete_owners, unused))
         yield done
     with transaction(writes=True):
-        purge_queries.add_run(done.recorded, done.removed, done.forgotten, now)
+        purge_queries.add_run(done.ends, done.sessions, done.tokens, now)
 
 
-def runs() -> PurgeRuns:
-    """Return what all runs together have done so far, as of the last one that came to its end."""
+def totals() -> tuple[PurgeRuns, dict[EndReason, int]]:
+    """Return what all complete runs of the purge have done, and how many sessions commands have ended, by reason."""
     with transaction():
-        return purge_queries.runs()
+        return purge_queries.runs(), purge_queries.command_ends()
 
 
 def would_purge(settings: Settings, *, now: datetime, batch: int) -> Purged:
     """Return what `purge` would do as of *now*, and change nothing."""
     kept_since, counted = _kept_since(settings, now), Purged()
     for ends in _ends_in_pages(settings, now, batch):
-        counted.recorded += len(ends)
-        counted.removed += sum(ended_at <= kept_since for ended_at, _ in ends.values())
+        counted.ends += len(ends)
+        counted.sessions += sum(ended_at <= kept_since for ended_at, _ in ends.values())
     with transaction(takes_long=True):
-        counted.removed += purge_queries.count_ended(kept_since)
-        counted.forgotten = purge_queries.count_expired_tokens(now)
+        counted.sessions += purge_queries.count_ended(kept_since)
+        counted.tokens = purge_queries.count_expired_tokens(now)
     return counted
 
 

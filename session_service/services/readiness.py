@@ -1,6 +1,10 @@
 """Whether this process can serve requests."""
 
+from dataclasses import dataclass
+from datetime import datetime
+
 from session_service.auth_server.jwks import VerificationKeys
+from session_service.config import Settings
 from session_service.database import session_queries
 from session_service.database.models import SCHEMA_REVISION
 from session_service.database.transaction import transaction
@@ -9,21 +13,38 @@ from session_service.errors import DatabaseUnavailable
 from session_service.limits import READINESS_DATABASE_SECONDS, READINESS_KEY_SECONDS
 from session_service.server import draining
 
+TOKENS_OUTLIVE_RETENTION = (
+    "there are tokens that live longer than RETENTION_DAYS: once the purge has removed an ended session, its token is "
+    "one without a session"
+)
 
-def what_is_missing(keys: VerificationKeys) -> list[str]:
-    """Return what keeps the service from working, in words for operators; empty if nothing does."""
+
+@dataclass(frozen=True)
+class Readiness:
+    """Whether requests can be served; both lists are for operators."""
+
+    missing: list[str]
+    """What keeps the service from working."""
+    warnings: list[str]
+    """What works, but should be changed."""
+
+
+def readiness(keys: VerificationKeys, settings: Settings, *, now: datetime) -> Readiness:
+    """Return whether requests can be served."""
     missing = ["the service is about to stop"] if draining.is_under_way() else []
-    missing += _missing_of_database()
-    return missing if keys.is_loaded(READINESS_KEY_SECONDS) else [*missing, "no key of the auth server is loaded"]
-
-
-def _missing_of_database() -> list[str]:
-    """Return what the database lacks. A schema newer than this code is fine: the previous release runs on it, too."""
+    warnings = list(settings.warnings)
     try:
         with at_most(READINESS_DATABASE_SECONDS), transaction():
             revision = session_queries.schema_revision()
+            is_current = revision is not None and revision >= SCHEMA_REVISION
+            # A newer schema than this code's is fine: the previous release runs on it, too.
+            if not is_current:
+                needed = f"needed is {SCHEMA_REVISION}: run the migrations"
+                missing.append(f"the database schema is at {revision or 'nothing'}, {needed}")
+            elif session_queries.has_token_beyond(now + settings.retention):
+                warnings.append(TOKENS_OUTLIVE_RETENTION)
     except DatabaseUnavailable:
-        return ["the database does not answer"]
-    if revision is None or revision < SCHEMA_REVISION:
-        return [f"the database schema is at {revision or 'nothing'}, needed is {SCHEMA_REVISION}: run the migrations"]
-    return []
+        missing.append("the database does not answer")
+    if not keys.is_loaded(READINESS_KEY_SECONDS):
+        missing.append("no key of the auth server is loaded")
+    return Readiness(missing, warnings)

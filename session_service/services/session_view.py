@@ -3,14 +3,15 @@
 from datetime import datetime
 
 from session_service.config import Settings
-from session_service.records import Principal, SessionView, StoredSession
+from session_service.records import Principal, StoredSession
 from session_service.rules import policy
+from session_service.services.answers import SessionView
 
 
 def present(
     session: StoredSession, settings: Settings, *, by: Principal, now: datetime, current_id: int | None = None
 ) -> SessionView:
-    """Return *session* as *by* may see it at *now*; an admin or a service also sees who ended it.
+    """Return *session* as *by* may see it at *now*; an admin or a service also sees who ended it, and because of what.
 
     A session past a time limit reads as ended, with the instant and the reason, recorded or not.
     """
@@ -35,6 +36,7 @@ def present(
     )
     if by.is_admin or by.service:
         view["ended_by"] = session.ended_by
+        view["because"] = session.because
     return view
 
 

@@ -9,9 +9,10 @@ from session_service.config import Settings
 from session_service.database import session_queries
 from session_service.database.transaction import transaction
 from session_service.errors import CurrentSessionUnknown, NoCurrentSession, SessionNotFound, SessionUnknown
-from session_service.records import End, Introspection, Liveness, Principal, SessionView, StoredSession, Token
+from session_service.records import Because, End, Principal, StoredSession, Token
 from session_service.rules import policy, session_matching
 from session_service.services import current_session
+from session_service.services.answers import Introspection, Liveness, SessionView
 from session_service.services.session_view import present, shown_user_id
 
 
@@ -33,6 +34,8 @@ class SessionService:
     ) -> list[SessionView]:
         """Return the user's active sessions, the last active first; with *include_inactive* the newest 100 ended too.
 
+        The caller's own session comes first: this call is its last activity, even if that is not written each time.
+
         Raises:
             UserNotFound: there is no session of this user, and the user directory, if any, does not know the user.
             AuthServerUnavailable: the directory had to be asked and gave no usable answer.
@@ -46,7 +49,9 @@ class SessionService:
             is_known = bool(found) or user_id == by.user_id or session_queries.has_any(user_id)
         if not is_known:
             self._user_directory.require_user(user_id, by)
-        last_active_first = sorted(found.values(), key=lambda one: (one.last_activity, one.id), reverse=True)
+        last_active_first = sorted(
+            found.values(), key=lambda one: (one.id == current_id, one.last_activity, one.id), reverse=True
+        )
         return [present(one, self.settings, by=by, now=now, current_id=current_id) for one in last_active_first]
 
     def get_session(
@@ -97,27 +102,38 @@ class SessionService:
         by: Principal,
         now: datetime,
         current_id: int | None = None,
-        exclude_current: bool = False,
+        because: Because | None = None,
     ) -> int:
         """End all of a user's active sessions; return how many this call ended.
 
         Args:
-            current_id: the caller's own session, if known; it ends as `logout`, the others as `revoked`.
-            exclude_current: keep that one.
+            current_id: the caller's own session, if known; of the caller's own sessions it ends as `logout`.
+            because: what an admin or a service gives as the cause; ignored for the caller's own sessions.
+        """
+        reason = policy.reason_of(by, user_id, is_current=False)
+        end = End(reason, by.name, now, because=because if reason == "admin" else None)
+        current = current_id if by.user_id == user_id else None
+        with transaction(writes=True):
+            closed = self._end_all_but(user_id, current, end)
+            if current is not None:
+                own = session_queries.mark_ended(current, End("logout", by.name, now), self.settings.idle)
+                closed += own is not None
+        return closed
+
+    def delete_other_sessions(self, user_id: str, *, by: Principal, now: datetime, current_id: int | None) -> int:
+        """End all active sessions of the caller but the current one; return how many this call ended.
 
         Raises:
-            CurrentSessionUnknown: it is to be kept and is not known; nothing was ended.
+            CurrentSessionUnknown: the current one is not known; nothing was ended.
         """
-        if exclude_current and current_id is None:
+        if current_id is None:
             raise CurrentSessionUnknown
-        is_own = by.user_id == user_id
-        idle, others = self.settings.idle, End(policy.reason_of(by, user_id, is_current=False), by.name, now)
         with transaction(writes=True):
-            session_queries.lock_owner(user_id)
-            closed = session_queries.mark_all_ended(user_id, others, idle, except_id=current_id if is_own else None)
-            if is_own and current_id is not None and not exclude_current:
-                closed += session_queries.mark_ended(current_id, End("logout", by.name, now), idle) is not None
-        return closed
+            return self._end_all_but(user_id, current_id, End("revoked", by.name, now))
+
+    def _end_all_but(self, user_id: str, kept_id: int | None, end: End) -> int:
+        session_queries.lock_owner(user_id)
+        return session_queries.mark_all_ended(user_id, end, self.settings.idle, except_id=kept_id)
 
     def update_session_activity(self, session: StoredSession | None, *, by: Principal, now: datetime) -> SessionView:
         """Write the current session's activity at once, and return the session.

@@ -21,7 +21,6 @@ from session_service.errors import (
 )
 from session_service.records import (
     Client,
-    CreatedSession,
     CreationReason,
     End,
     Principal,
@@ -34,6 +33,7 @@ from session_service.records import (
 )
 from session_service.rules import addresses, devices, policy
 from session_service.services import current_session
+from session_service.services.answers import CreatedSession
 from session_service.services.session_view import present
 
 
@@ -62,7 +62,7 @@ class SignIn:
             now: becomes `created_at`, unless the user's newest session is later, and `ended_at` of those that end.
 
         Raises:
-            SessionEnded: this token's session was ended by somebody else; a new token is needed.
+            SessionEnded: all sessions of this token have ended; a new token is needed.
             SignInRateExceeded: too many sign-ins within a minute; nothing was ended.
             SessionLimitReached: the policy is `reject` and the limit is reached; nothing was ended.
         """
@@ -164,10 +164,11 @@ def describe_device(claimed: Mapping[str, str | None], client: Client, settings:
         claimed: what the client says of itself, the fields of `SessionCreate`. It is shown where nothing better is
             known; only the fingerprint is compared, and only together with the observed device and network.
         client: what was observed.
-        settings: `STORE_USER_AGENT` and `MASK_ADDRESSES` leave out what must not be stored.
+        settings: with `MASK_ADDRESSES` only networks are stored.
     """
     device = devices.describe(
         client.user_agent,
+        platform_version=client.platform_version,
         device_name=claimed.get("device_name"),
         device_type=claimed.get("device_type"),
         browser=claimed.get("browser"),
@@ -180,7 +181,6 @@ def describe_device(claimed: Mapping[str, str | None], client: Client, settings:
         "device_type": device.type,
         "browser": device.browser,
         "os": device.os,
-        "user_agent": client.user_agent if settings.STORE_USER_AGENT else None,
         "ip_address": addresses.mask(address) if settings.MASK_ADDRESSES else address,
         "ip_source": source,
         "network": addresses.network_of(client.address, masked=settings.MASK_ADDRESSES),

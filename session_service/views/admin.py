@@ -2,11 +2,12 @@
 
 from session_service import errors
 from session_service.components import components
-from session_service.records import SessionView
+from session_service.records import Because
+from session_service.services.answers import SessionView
 from session_service.views.guards import GUARDED, caller, require_admin_or_service
 from session_service.views.parsing import StrictBlueprint, parse_owner, refuse_large_body
 from session_service.views.problems import documented
-from session_service.views.schemas import ClosedMany, IncludeInactive, SessionResponse, closed_many
+from session_service.views.schemas import ClosedMany, EndCause, IncludeInactive, SessionResponse, closed_many
 
 USER_ID = {"in": "path", "name": "user_id", "schema": {"$ref": "#/components/schemas/UserId"}, "example": 74}
 SECURITY: list[dict[str, list[str]]] = [{"accessToken": []}, {"service": []}]
@@ -34,12 +35,16 @@ def list_user_sessions(query: dict[str, bool], user_id: str) -> list[SessionView
 
 
 @bp.delete("/user/<rest:user_id>", parameters=[USER_ID])
+@bp.arguments(EndCause(), location="query")
 @bp.response(200, ClosedMany())
 @bp.doc(security=SECURITY, responses=documented(*ADMIN_GUARDED))
-def end_user_sessions(user_id: str) -> dict[str, object]:
-    """Close all of a user's sessions: password changed, account disabled, device lost."""
-    return closed_many(
-        components().sessions.delete_user_sessions(
-            parse_owner(user_id), by=caller.principal, now=caller.now, current_id=caller.current_id
-        )
+def end_user_sessions(query: dict[str, Because | None], user_id: str) -> dict[str, object]:
+    """Close all of a user's sessions.
+
+    `because` says why, for the person who reads it on a device that was signed out; without it that is "an
+    administrator".
+    """
+    closed = components().sessions.delete_user_sessions(
+        parse_owner(user_id), by=caller.principal, now=caller.now, current_id=caller.current_id, **query
     )
+    return closed_many(closed)

@@ -2,28 +2,18 @@
 
 import hashlib
 import hmac
-import logging
 from base64 import b64decode
 from datetime import datetime
 
 import jwt
-from flask import request
+from flask import g, request
 from flask_jwt_extended.exceptions import InvalidHeaderError, NoAuthorizationError
 
 from session_service import metrics
+from session_service.auth_server.tokens import refusal_of
 from session_service.components import components
 from session_service.errors import ServiceRequired
 from session_service.records import Principal, Token
-
-_REASONS: dict[type[jwt.InvalidTokenError], str] = {
-    jwt.ExpiredSignatureError: "expired",
-    jwt.ImmatureSignatureError: "not_yet_valid",
-    jwt.InvalidSignatureError: "signature",
-    jwt.DecodeError: "malformed",
-}
-"""Why a token is refused, as it is counted: the first class that fits, otherwise `claims`."""
-
-_log = logging.getLogger(__name__)
 
 
 def scheme() -> str:
@@ -39,10 +29,10 @@ def bearer_token() -> str:
     """
     scheme, credentials = _scheme_and_credentials()
     if scheme != "bearer" or not credentials:
-        metrics.tokens_refused.labels("missing").inc()
+        _refuse("missing")
         raise NoAuthorizationError("no bearer token")
     if len(credentials.split()) != 1:
-        metrics.tokens_refused.labels("malformed").inc()
+        _refuse("malformed", "not one token")
         raise InvalidHeaderError("not one token")
     return credentials
 
@@ -56,8 +46,8 @@ def verify_token(encoded: str, now: datetime) -> Token:
     try:
         return components().tokens.verify(encoded, now)
     except jwt.InvalidTokenError as error:
-        reason = next((reason for kind, reason in _REASONS.items() if isinstance(error, kind)), "claims")
-        metrics.tokens_refused.labels(reason).inc()
+        kind, details = refusal_of(error)
+        _refuse(kind, details)
         raise
 
 
@@ -98,6 +88,12 @@ def _scheme_and_credentials() -> tuple[str, str]:
     # The scheme is case-insensitive (RFC 9110 section 11.1).
     scheme, _, credentials = request.headers.get("Authorization", "").strip().partition(" ")
     return scheme.lower(), credentials.strip()
+
+
+def _refuse(kind: str, details: str = "") -> None:
+    """Count a refused token, and let the request's log line say why; the caller is not told."""
+    metrics.tokens_refused.labels(kind).inc()
+    g.token_refused = f"{kind}: {details}" if details else kind
 
 
 def _digest(name: str, secret: str) -> bytes:

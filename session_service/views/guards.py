@@ -170,7 +170,11 @@ def _client() -> Client:
         _warn_of_untrusted_proxy()
     # The server has decoded the header as Latin-1 without line breaks; a database cannot store a NUL.
     user_agent = request.headers.get("User-Agent", "").replace("\0", "")[:MAX_USER_AGENT_LENGTH]
-    return Client(user_agent=user_agent or None, address=observed_address(request.remote_addr, forwarded, hops))
+    return Client(
+        user_agent=user_agent or None,
+        address=observed_address(request.remote_addr, forwarded, hops),
+        platform_version=request.headers.get("Sec-CH-UA-Platform-Version"),
+    )
 
 
 def _warn_of_untrusted_proxy() -> None:

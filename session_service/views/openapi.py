@@ -13,7 +13,8 @@ Device sessions, limits and sign-out for access tokens that another server issue
 
 Send that server's access token as `Authorization: Bearer …`. Every error is a problem document (RFC 9457)
 with a stable `code` for programs and a `detail` for people. An unknown path is 404 `not_found`, a wrong method 405
-`method_not_allowed`.
+`method_not_allowed`. A request that is not readable HTTP is 400 `bad_request`, 414 `uri_too_long`, 417
+`expectation_failed` or 431 `headers_too_large`, whatever its path.
 """
 
 

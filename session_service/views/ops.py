@@ -1,18 +1,21 @@
 """The state of the service, for load balancers and operators. No credentials, no secrets."""
 
 from collections.abc import Iterator
+from typing import Any, get_args
 
 from flask import Response
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from session_service import errors, metrics
+from session_service.clock import utcnow
 from session_service.components import components
 from session_service.deadline import at_most
 from session_service.errors import DatabaseUnavailable, NotReady
 from session_service.limits import READINESS_DATABASE_SECONDS
+from session_service.records import EndReason
 from session_service.services import purge
-from session_service.services.readiness import what_is_missing
+from session_service.services.readiness import readiness
 from session_service.views.parsing import StrictBlueprint
 from session_service.views.problems import documented
 from session_service.views.schemas import Health, Readiness
@@ -29,18 +32,20 @@ def healthz() -> dict[str, str]:
 
 
 @bp.get("/readyz")
-@bp.response(200, Readiness(), example={"status": "ready", "directory": "answers"})
+@bp.response(200, Readiness(), example={"status": "ready", "directory": "answers", "warnings": []})
 @bp.doc(security=[], responses=documented(errors.NotReady, errors.InternalError))
-def readyz() -> dict[str, str]:
+def readyz() -> dict[str, object]:
     """Say whether requests can be served: the database answers, its schema is not outdated, and there is a key.
 
-    How the auth server answers as a user directory is reported, but decides nothing.
+    `directory` (how the auth server answers as a user directory) and `warnings` are for operators; they do not decide.
     """
-    missing = what_is_missing(components().tokens.keys)
-    directory = components().user_directory.state
-    if missing:
-        raise NotReady("The service is not ready: " + "; ".join(missing) + ".", missing=missing, directory=directory)
-    return {"status": "ready", "directory": directory}
+    built = components()
+    state = readiness(built.tokens.keys, built.settings, now=utcnow())
+    details: dict[str, Any] = {"directory": built.user_directory.state, "warnings": state.warnings}
+    if state.missing:
+        words = "The service is not ready: " + "; ".join(state.missing) + "."
+        raise NotReady(words, missing=state.missing, **details)
+    return {"status": "ready", **details}
 
 
 @bp.get("/metrics")
@@ -49,20 +54,27 @@ def readyz() -> dict[str, str]:
 def show_metrics() -> Response:
     """Show the metrics of all workers of this server, for Prometheus.
 
-    The purge's totals are read from the database, and left out while it does not answer.
+    What commands have counted is read from the database, and left out while it does not answer.
     """
-    return Response(metrics.exposition(_purge_runs()), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+    return Response(metrics.exposition(_totals_of_commands()), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
-def _purge_runs() -> Iterator[Metric]:
+def _totals_of_commands() -> Iterator[Metric]:
+    """Yield what commands count in the database, because their processes have no metrics."""
     try:
         with at_most(READINESS_DATABASE_SECONDS):
-            done = purge.runs()
+            done, ends = purge.totals()
     except DatabaseUnavailable:
         return
+    ended = CounterMetricFamily(
+        "session_service_command_sessions_ended", "Sessions that commands ended.", labels=["reason"]
+    )
+    for reason in get_args(EndReason):
+        ended.add_metric([reason], ends.get(reason, 0))
+    yield ended
     yield CounterMetricFamily("session_service_purge_runs", "Runs of the purge that came to their end.", done.runs)
     purged = CounterMetricFamily("session_service_purged", "What the purge has done.", labels=["what"])
-    for what in ("recorded", "removed", "forgotten"):
+    for what in ("ends", "sessions", "tokens"):
         purged.add_metric([what], getattr(done, what))
     yield purged
     if done.last_run_at:

@@ -93,6 +93,21 @@ class Problem(Schema):
     ended_at = fields.DateTime(
         metadata={"description": "With `session_ended`: when.", "example": "2025-02-08T16:00:00Z"}
     )
+    device_name = fields.String(
+        metadata={"description": "With `session_ended`: the device.", "example": "Chrome on Windows 10"}
+    )
+    successor_device_name = fields.String(
+        metadata={
+            "description": "With `session_ended` for `limit`: the device of the newer sign-in.",
+            "example": "Safari on iPhone",
+        }
+    )
+    because = fields.String(
+        metadata={
+            "description": "With `session_ended` for `admin`: the cause, if given.",
+            "example": "security",
+        }
+    )
     missing = fields.List(
         fields.String(), metadata={"description": "With `not_ready`: what is missing.", "example": ["database"]}
     )

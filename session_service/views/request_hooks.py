@@ -72,7 +72,11 @@ def _report(response: Response) -> None:
         "user_id": g.get("user_id"),
         "session_id": caller.current_id if caller else None,
     }
-    _log.info("request", extra=line if code is None else {**line, "code": code})
+    if code is not None:
+        line["code"] = code
+    if "token_refused" in g:
+        line["token_refused"] = g.token_refused
+    _log.info("request", extra=line)
 
 
 def _end(_error: BaseException | None) -> None:

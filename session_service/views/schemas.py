@@ -6,11 +6,12 @@ from typing import Any, get_args
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
 from session_service.clock import as_text
-from session_service.records import DirectoryState, EndReason
+from session_service.records import Because, DirectoryState, EndReason
 from session_service.rules.identifiers import MAX_TEXT_LENGTH, is_storable
 
 DEVICE_TYPES = ("web", "mobile", "tablet", "bot", "unknown")
 END_REASONS = get_args(EndReason)
+CAUSES = get_args(Because)
 STORABLE_PATTERN = r"^[^\u0000]*$"
 """`is_storable`, as far as JSON Schema's regular expressions (ECMA-262) go: a lone surrogate is no character there."""
 
@@ -115,6 +116,14 @@ class SessionResponse(Schema):
             "example": "74",
         },
     )
+    because = fields.String(
+        allow_none=True,
+        validate=validate.OneOf(CAUSES),
+        metadata={
+            "description": "For admins only: the cause, where one was given.",
+            "example": "device_lost",
+        },
+    )
 
 
 class SessionCreated(SessionResponse):
@@ -196,6 +205,19 @@ class IncludeInactive(Schema):
     include_inactive = Flag("Add the newest 100 ended sessions.")
 
 
+class EndCause(Schema):
+    """The query by which an admin or a service says why it ends a user's sessions."""
+
+    because = fields.String(
+        load_default=None,
+        validate=validate.OneOf(CAUSES),
+        metadata={
+            "description": "The cause, for the person who reads it on the device.",
+            "example": "device_lost",
+        },
+    )
+
+
 class ExcludeCurrent(Schema):
     """The query of `logout-all`."""
 
@@ -215,4 +237,7 @@ class Readiness(Health):
         required=True,
         validate=validate.OneOf(get_args(DirectoryState)),
         metadata={"description": "How the auth server answered this process last; it decides nothing."},
+    )
+    warnings = fields.List(
+        fields.String(), required=True, metadata={"description": "What works, but should be changed.", "example": []}
     )

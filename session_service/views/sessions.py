@@ -4,8 +4,8 @@ from flask import url_for
 
 from session_service import errors
 from session_service.components import components
-from session_service.records import CreatedSession, SessionView
 from session_service.rules.identifiers import MAX_ID
+from session_service.services.answers import CreatedSession, SessionView
 from session_service.views.guards import (
     ADOPTING,
     GUARDED,
@@ -119,11 +119,9 @@ def logout() -> dict[str, object]:
 @bp.doc(responses=documented(*GUARDED, *ADOPTING, errors.ValidationFailed, errors.CurrentSessionUnknown))
 def logout_all(query: dict[str, bool]) -> dict[str, object]:
     """Close all of the caller's sessions, the current one included unless it is excluded."""
-    return closed_many(
-        components().sessions.delete_user_sessions(
-            user.token.user_id, by=user.principal, now=user.now, current_id=user.current_id, **query
-        )
-    )
+    ends = components().sessions
+    end = ends.delete_other_sessions if query["exclude_current"] else ends.delete_user_sessions
+    return closed_many(end(user.token.user_id, by=user.principal, now=user.now, current_id=user.current_id))
 
 
 @bp.get("/active-devices-count")

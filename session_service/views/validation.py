@@ -8,7 +8,7 @@ from flask import Response, jsonify, request
 from session_service import errors
 from session_service.clock import as_text
 from session_service.components import components
-from session_service.records import Introspection
+from session_service.services.answers import Introspection
 from session_service.views.guards import ADOPTING, GUARDED, caller, find_token, require_service, require_user, user
 from session_service.views.parsing import StrictBlueprint, refuse_large_body
 from session_service.views.problems import documented

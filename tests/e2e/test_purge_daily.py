@@ -76,7 +76,7 @@ def test_the_unit_runs_the_purge(database_url: str, tmp_path: Path, client: Flas
     # As systemd would: the file's settings, the folder, the program.
     said = run_here(f"set -a; . {SETTINGS}; cd {CODE}; exec {service['ExecStart']}", tmp_path, database_url)
 
-    assert said.startswith("recorded 0 ends, removed 0 sessions")
+    assert said.startswith("recorded 0 ends, purged 0 sessions")
     assert purge_runs(client) == before + 1
 
 
@@ -91,7 +91,7 @@ def test_the_line_for_cron_runs_the_purge(database_url: str, tmp_path: Path, cli
     assert ([*when], user) == (["17", "3", "*", "*", "*"], "session-service")
     # cron takes a % for the end of the line.
     assert "%" not in command
-    assert said.startswith("recorded 0 ends, removed 0 sessions")
+    assert said.startswith("recorded 0 ends, purged 0 sessions")
     assert purge_runs(client) == before + 1
 
 

@@ -1,5 +1,6 @@
 """Bytes that no client library would send, over raw sockets to a real gunicorn."""
 
+import json
 import socket
 from collections.abc import Callable
 from time import monotonic
@@ -88,3 +89,32 @@ def test_bodies_that_lie_about_themselves_are_the_clients_fault(address: tuple[s
         assert answer.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4")), (name, answer[:200])
     listed = exchange(address, f"GET /sessions/my-sessions HTTP/1.1\r\n{HEAD}Connection: close\r\n\r\n")
     assert listed.rstrip().endswith(b"\r\n\r\n[]"), "a refused call must not have signed anybody in"
+
+
+UNREADABLE = {
+    "no HTTP": ("GARBAGE\r\n\r\n", 400, "bad_request"),
+    "a header with a token and without a name": (
+        f"GET / HTTP/1.1\r\nHost: x\r\n{make_token()}\r\n\r\n",
+        400,
+        "bad_request",
+    ),
+    "an unknown transfer coding": ("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 400, "bad_request"),
+    "a long line": (f"GET /{'a' * 5_000} HTTP/1.1\r\nHost: x\r\n\r\n", 414, "uri_too_long"),
+    "a large header": (f"GET / HTTP/1.1\r\nHost: x\r\nX: {'a' * 9_000}\r\n\r\n", 431, "headers_too_large"),
+    "an expectation": ("GET / HTTP/1.1\r\nHost: x\r\nExpect: wonders\r\n\r\n", 417, "expectation_failed"),
+}
+
+
+def test_what_the_worker_answers_by_itself_is_a_problem_document_too(address: tuple[str, int]) -> None:
+    ids = set()
+    for name, (request, status, code) in UNREADABLE.items():
+        head, _, body = exchange(address, request).partition(b"\r\n\r\n")
+        headers, problem = head.decode().split("\r\n"), json.loads(body)
+
+        assert headers[0].startswith(f"HTTP/1.1 {status} "), name
+        assert {"Content-Type: application/problem+json", "Cache-Control: no-store"} <= set(headers), name
+        assert (problem["status"], problem["code"], problem["type"]) == (status, code, "about:blank"), name
+        assert problem.keys() == {"type", "title", "status", "detail", "code", "request_id"}, name
+        assert f"X-Request-ID: {problem['request_id']}" in headers, name
+        ids.add(problem["request_id"])
+    assert len(ids) == len(UNREADABLE)

@@ -10,6 +10,7 @@ from session_service.database import session_queries
 from session_service.database.engine import db
 from session_service.database.transaction import execute, transaction
 from session_service.errors import DatabaseUnavailable
+from tests.harness.outage import proxied
 from tests.harness.postgres import PostgresServer
 from tests.harness.support import IPHONE, make_token, settings, sign_in_with
 
@@ -109,3 +110,17 @@ def test_nothing_of_a_row_is_in_the_stack_of_an_unexpected_error(
         db.engine.dispose()
 
     assert "a-user-agent" not in str(caught.value).partition("DETAIL")[0] + str(caught.value).partition("[SQL")[2]
+
+
+def test_a_command_ends_with_one_line_if_the_database_does_not_answer(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("session_service.database.transaction.COMMAND_TRANSACTION_SECONDS", 1.0)
+    with proxied(server) as (proxy, through):
+        run = create_app(settings(DATABASE_URL=through)).test_cli_runner().invoke
+        assert run(args=["sessions", "list", "74"]).exit_code == 0
+        proxy.mode = "swallow"
+        printed = run(args=["sessions", "list", "74"])
+
+    assert printed.exit_code == 1
+    assert printed.output.strip().endswith("Error: " + DatabaseUnavailable.detail)

@@ -6,14 +6,12 @@ service that waits for ever, and with one that lets all of its threads wait.
 
 import os
 import signal
-import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 
 import psycopg
 import pytest
 
-from tests.harness.outage import Proxy, calling, suffer
+from tests.harness.outage import calling, proxied, suffer
 from tests.harness.postgres import PostgresServer
 from tests.harness.processes import children
 from tests.harness.servers import faulty, gunicorn
@@ -23,19 +21,6 @@ pytestmark = pytest.mark.alone
 
 RULES = {"MAX_SIGN_INS_PER_MINUTE": "0", "ACTIVITY_INTERVAL_SECONDS": "0", "WEB_CONCURRENCY": "1"}
 """One worker, so that all health checks meet the threads that wait."""
-
-
-@contextmanager
-def proxied(server: PostgresServer) -> Iterator[tuple[Proxy, str]]:
-    """Give a proxy in front of *server*, and the URL by which the service goes through it."""
-
-    def connect() -> socket.socket:
-        connection = socket.socket(socket.AF_UNIX)
-        connection.connect(f"{server.folder}/.s.PGSQL.5432")
-        return connection
-
-    with closing(Proxy(connect)) as proxy:
-        yield proxy, f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres"
 
 
 def freeze(server: PostgresServer) -> None:

@@ -37,7 +37,7 @@ def test_a_purge_that_is_killed_leaves_nothing_half_done(app: Flask, database_ur
             said = process.communicate(timeout=60)[0].decode()
 
         assert 1 < halfway < 5_001, "it was killed before or after its work"
-        assert f"removed {halfway - 1} sessions" in said
+        assert f"purged {halfway - 1} sessions" in said
         assert list(left()) == [kept]
 
 

@@ -9,7 +9,6 @@ OURS = {setting.name for setting in fields(Settings)} | {
     "HOST",
     "PORT",
     "WEB_CONCURRENCY",
-    "WEB_THREADS",
     "DRAIN_SECONDS",
     "PROMETHEUS_MULTIPROC_DIR",
 }

@@ -14,7 +14,8 @@ EVENTS = re.compile(
 """What is said at all; of gunicorn's lines one says anything about a request."""
 
 REQUEST = {"method", "route", "status", "duration_ms", "user_id", "session_id"}
-CHANGE = {"session_id", "user_id", "reason", "by", "successor_id"}
+OF_REFUSALS = {"code", "token_refused"}
+CHANGE = {"session_id", "user_id", "reason", "by", "successor_id", "because"}
 ALWAYS = {"event", "level", "timestamp"}
 
 

@@ -3,13 +3,14 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from time import monotonic, sleep
 from typing import Literal, NamedTuple
 
 import urllib3
 
+from tests.harness.postgres import PostgresServer
 from tests.harness.processes import wait_until
 from tests.harness.reports import note
 from tests.harness.support import CHROME, make_token
@@ -214,3 +215,16 @@ def _call(url: str, method: str, path: str, token: str | None = None) -> Call:
     seconds = monotonic() - began
     code = answer.json().get("code") if answer.status >= 300 else None
     return Call(began, seconds, answer.status, code, answer.headers.get("Retry-After"))
+
+
+@contextmanager
+def proxied(server: PostgresServer) -> Iterator[tuple[Proxy, str]]:
+    """Give a proxy in front of *server*, and the URL by which the service goes through it."""
+
+    def connect() -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(f"{server.folder}/.s.PGSQL.5432")
+        return connection
+
+    with closing(Proxy(connect)) as proxy:
+        yield proxy, f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres"

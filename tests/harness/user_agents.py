@@ -116,18 +116,22 @@ Mozilla/5.0 (iPhone; CPU iPhone OS 17_2 like Mac OS X) AppleWebKit/605.1.15 (KHT
 App on iPhone | mobile | App | iOS | yes
 Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148
 
-# Android: today's Chrome says "10; K" on every phone, and a tablet is what does not say Mobile.
+# Android: a model is shown where it is told; today's Chrome says "10; K" on every phone, and a tablet is what does not say Mobile.
 Chrome on Android | mobile | Chrome | Android | yes
 Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Mobile Safari/537.36
 Chrome on Android | tablet | Chrome | Android | yes
 Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36
-Chrome on Android | mobile | Chrome | Android | yes
+Chrome on Samsung SM-G991B | mobile | Chrome | Android | yes
 Mozilla/5.0 (Linux; Android 13; SM-G991B) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/112.0.5615.136 Mobile Safari/537.36
-Chrome on Android | tablet | Chrome | Android | yes
+Chrome on Samsung SM-X906C | tablet | Chrome | Android | yes
 Mozilla/5.0 (Linux; Android 13; SM-X906C) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/112.0.0.0 Safari/537.36
-Chrome on Android | mobile | Chrome | Android | yes
+Chrome on CUBOT NOTE 20 | mobile | Chrome | Android | yes
 Mozilla/5.0 (Linux; Android 10; CUBOT NOTE 20) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/112.0.5615.136 Mobile Safari/537.36
-Silk on Android | tablet | Silk | Android | yes
+Chrome on Redmi Note 9 | mobile | Chrome | Android | yes
+Mozilla/5.0 (Linux; Android 12; Redmi Note 9) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/112.0.5615.136 Mobile Safari/537.36
+Chrome on Android CPH2381 | mobile | Chrome | Android | yes
+Mozilla/5.0 (Linux; Android 13; CPH2381) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/112.0.5615.136 Mobile Safari/537.36
+Silk on Amazon KFMUWI | tablet | Silk | Android | yes
 Mozilla/5.0 (Linux; Android 7.1.2; KFMUWI) AppleWebKit/537.36 (KHTML, like Gecko) Silk/130.4.1 like Chrome/130.0.6723.102 Mobile Safari/537.36
 Samsung Internet on Android | mobile | Samsung Internet | Android | yes
 Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) SamsungBrowser/27.0 Chrome/125.0.0.0 Mobile Safari/537.36
@@ -143,29 +147,29 @@ Firefox on Android | mobile | Firefox | Android | yes
 Mozilla/5.0 (Android 14; Mobile; rv:133.0) Gecko/133.0 Firefox/133.0
 Firefox on Android | tablet | Firefox | Android | yes
 Mozilla/5.0 (Android 14; Tablet; rv:133.0) Gecko/133.0 Firefox/133.0
-Yandex Browser on Android | mobile | Yandex Browser | Android | yes
+Yandex Browser on Samsung SM-A546E | mobile | Yandex Browser | Android | yes
 Mozilla/5.0 (Linux; arm_64; Android 14; SM-A546E) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.6723.91 YaBrowser/24.12.1.91.00 SA/3 Mobile Safari/537.36
-UC Browser on Android | mobile | UC Browser | Android | yes
+UC Browser on realme RMX3630 | mobile | UC Browser | Android | yes
 Mozilla/5.0 (Linux; U; Android 13; en-US; RMX3630 Build/TP1A.220905.001) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/100.0.4896.58 UCBrowser/13.6.8.1317 Mobile Safari/537.36
 DuckDuckGo on Android | mobile | DuckDuckGo | Android | yes
 Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/131.0.0.0 Mobile DuckDuckGo/5 Safari/537.36
-Mi Browser on Android | mobile | Mi Browser | Android | yes
+Mi Browser on Android 2201116PG | mobile | Mi Browser | Android | yes
 Mozilla/5.0 (Linux; U; Android 12; en-us; 2201116PG Build/SKQ1) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/112.0.5615.136 Mobile Safari/537.36 XiaoMi/MiuiBrowser/14.5.0-gn
-Huawei Browser on Android | mobile | Huawei Browser | Android | yes
+Huawei Browser on Android JNY-LX1 | mobile | Huawei Browser | Android | yes
 Mozilla/5.0 (Linux; Android 10; JNY-LX1; HMSCore 6.13.0.302) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/114.0.5735.196 HuaweiBrowser/15.0.2.311 Mobile Safari/537.36
-Android Browser on Android | tablet | Android Browser | Android | yes
+Android Browser on Samsung GT-P5100 | tablet | Android Browser | Android | yes
 Mozilla/5.0 (Linux; U; Android 4.0.3; en-us; GT-P5100 Build/IML74K) AppleWebKit/534.30 (KHTML, like Gecko) Version/4.0 Safari/534.30
-Facebook on Android | mobile | Facebook | Android | yes
+Facebook on Samsung SM-S918B | mobile | Facebook | Android | yes
 Mozilla/5.0 (Linux; Android 14; SM-S918B Build/UP1A.231005.007; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/131.0.6778.81 Mobile Safari/537.36 [FB_IAB/FB4A;FBAV/490.0.0.53.84;]
-Messenger on Android | mobile | Messenger | Android | yes
+Messenger on Samsung SM-G991B | mobile | Messenger | Android | yes
 Mozilla/5.0 (Linux; Android 13; SM-G991B Build/TP1A.220624.014; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/120.0.6099.144 Mobile Safari/537.36 [FB_IAB/Orca-Android;FBAV/430.0.0.26.108;]
-Instagram on Android | mobile | Instagram | Android | yes
+Instagram on Pixel 8 Pro | mobile | Instagram | Android | yes
 Mozilla/5.0 (Linux; Android 14; Pixel 8 Pro Build/AP2A.240905.003; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/131.0.6778.81 Mobile Safari/537.36 Instagram 358.0.0.51.100 Android (34/14; 480dpi; 1344x2852; Google/google; Pixel 8 Pro; husky; husky; en_US; 665337277)
-TikTok on Android | mobile | TikTok | Android | yes
+TikTok on Samsung SM-A536B | mobile | TikTok | Android | yes
 Mozilla/5.0 (Linux; Android 13; SM-A536B Build/TP1A.220624.014; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/131.0.6778.81 Mobile Safari/537.36 trill_370104 BytedanceWebview/d8a21c6
-Telegram on Android | mobile | Telegram | Android | yes
+Telegram on Android M2101K6G | mobile | Telegram | Android | yes
 Mozilla/5.0 (Linux; Android 12; M2101K6G Build/SKQ1.210908.001; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/130.0.6723.107 Mobile Safari/537.36 Telegram-Android/11.4.2 (Xiaomi M2101K6G; Android 12; SDK 31; AVERAGE)
-App on Android | mobile | App | Android | yes
+App on Pixel 8 | mobile | App | Android | yes
 Mozilla/5.0 (Linux; Android 14; Pixel 8 Build/AP2A.240905.003; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/131.0.6778.81 Mobile Safari/537.36
 
 # Other phones, televisions and consoles
@@ -209,7 +213,7 @@ MockStream/2.3.1 (com.mockstream; build:41; macOS 14.4.0) Alamofire/5.9.1
 MockStream | unknown | MockStream | - | no
 MockStream/2.3.1
 # What the system itself sends for an app whose name it keeps.
-Android | mobile | Unknown | Android | no
+Pixel 8 | mobile | Unknown | Android | no
 Dalvik/2.1.0 (Linux; U; Android 14; Pixel 8 Build/AP2A.240905.003)
 iOS | mobile | Unknown | iOS | no
 com.apple.WebKit.Networking/8618.1.15 CFNetwork/1494.0.7 Darwin/23.4.0

@@ -247,7 +247,30 @@ def test_services_read_and_end_by_their_credentials(make_app: MakeApp) -> None:
     (ended,) = body(client.get("/sessions/user/74?include_inactive=1", headers=ADMIN))
 
     assert closed.json["closed"] == 1
-    assert (ended["end_reason"], ended["ended_by"]) == ("admin", "service:billing")
+    assert (ended["end_reason"], ended["ended_by"], ended["because"]) == ("admin", "service:billing", None)
+
+
+def test_a_service_says_why_and_the_person_and_admins_read_it(make_app: MakeApp) -> None:
+    client = make_app(SERVICE_CREDENTIALS=CREDENTIALS).test_client()
+    device = sign_in_with(client)(user_id=74)
+    path, service = "/sessions/user/74?because=", basic("billing", CREDENTIALS["billing"])
+
+    refused = client.delete(path + "bad_mood", headers=service)
+    empty = client.delete(path, headers=service)
+    closed = client.delete(path + "password_changed", headers=service)
+    told = device.get("/sessions/my-sessions")
+    (seen,) = body(client.get("/sessions/user/74?include_inactive=1", headers=ADMIN))
+    own = sign_in_with(client)(user_id=74).get("/sessions/my-sessions?include_inactive=1").json
+
+    assert (refused.status_code, refused.json["code"]) == (422, "validation_failed")
+    assert (empty.status_code, empty.json["code"]) == (422, "validation_failed")
+    assert (closed.status_code, closed.json["closed"]) == (200, 1)
+    assert told.json["detail"].startswith(
+        "This device (Chrome on Windows 10) was signed out because the password was changed. That was on "
+    )
+    assert (told.json["end_reason"], told.json["because"]) == ("admin", "password_changed")
+    assert (seen["end_reason"], seen["because"]) == ("admin", "password_changed")
+    assert [one.keys() & {"because", "ended_by"} for one in own] == [set(), set()]
 
 
 @pytest.mark.parametrize(

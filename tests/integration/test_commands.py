@@ -13,7 +13,7 @@ from session_service.records import Client, Principal
 from session_service.services.sign_in import SignIn
 from tests.harness.commands import command
 from tests.harness.purge_rows import DAY, NOON, token
-from tests.harness.support import CHROME, SECRET, MakeApp, components_of, settings
+from tests.harness.support import CHROME, SECRET, MakeApp, components_of, settings, sign_in_with
 
 
 def test_people_list_end_and_purge_by_commands(make_app: MakeApp) -> None:
@@ -39,9 +39,11 @@ def test_people_list_end_and_purge_by_commands(make_app: MakeApp) -> None:
     assert closed == (0, "sessions ended: 1\n", "")
     assert active == (0, "", "no sessions\n")
     assert listed[1].count("admin 2026-02-09T12:00:00Z by service:cli") == 2
-    assert would == (0, "would have recorded 0 ends, removed 2 sessions, forgotten 0 tokens\n", "")
+    # A retention of 0 days is allowed; both commands warn of it.
+    assert (would[0], would[2].count("\n"), would[2].startswith("warning: RETENTION_DAYS is shorter")) == (0, 1, True)
+    assert would[1] == "would have recorded 0 ends, purged 2 sessions and 0 tokens\n"
     assert purged[0] == 0
-    assert purged[1].startswith("recorded 0 ends, removed 2 sessions, forgotten 0 tokens; longest transaction ")
+    assert purged[1].startswith("recorded 0 ends, purged 2 sessions and 0 tokens; longest transaction ")
 
 
 @pytest.mark.parametrize(
@@ -92,3 +94,13 @@ def test_without_the_shared_secret_no_token_can_be_made() -> None:
 
     assert printed.exit_code == 1
     assert "no JWT_SECRET_KEY" in printed.output
+
+
+def test_ending_a_users_sessions_may_say_why(app: Flask, client: FlaskClient) -> None:
+    device, run = sign_in_with(client)(74), app.test_cli_runner().invoke
+
+    wrong = run(args=["sessions", "end", "--session", str(device.id), "--because", "security"])
+    done = run(args=["sessions", "end", "--user", "74", "--because", "security"])
+
+    assert (wrong.exit_code, done.exit_code, done.output) == (2, 0, "sessions ended: 1\n")
+    assert device.get("/sessions/my-sessions").json["because"] == "security"

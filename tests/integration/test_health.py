@@ -1,6 +1,7 @@
 """How the service tells how it is, on both databases and without one."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from flask import Flask
@@ -8,9 +9,10 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from session_service.app import create_app
+from session_service.clock import utcnow
 from session_service.database.engine import db
 from session_service.database.models import SCHEMA_REVISION
-from tests.harness.support import make_token, settings
+from tests.harness.support import MakeApp, make_token, settings, sign_in_with
 
 NOWHERE = "postgresql://nobody:secret@127.0.0.1:9/nothing"
 
@@ -25,7 +27,7 @@ def test_it_is_healthy_and_ready(client: FlaskClient) -> None:
     healthy, ready = client.get("/healthz"), client.get("/readyz")
 
     assert (healthy.status_code, healthy.json) == (200, {"status": "ok"})
-    assert (ready.status_code, ready.json) == (200, {"status": "ready", "directory": "not configured"})
+    assert (ready.status_code, ready.json) == (200, {"status": "ready", "directory": "not configured", "warnings": []})
 
 
 @pytest.mark.parametrize(("revision", "status"), [("0000", 503), ("9999", 200)])
@@ -84,3 +86,33 @@ def test_without_tables_every_call_is_503_on_both_databases(new_database: Callab
         db.engine.dispose()
 
     assert (response.status_code, response.json["code"]) == (503, "database_unavailable")
+
+
+@pytest.mark.parametrize(
+    ("values", "is_warned"),
+    [
+        ({"RETENTION_DAYS": 7}, False),
+        ({"RETENTION_DAYS": 6}, True),
+        ({"RETENTION_DAYS": 6, "REVOKED_DEVICE_SECONDS": 6 * 86_400}, False),
+        ({"RETENTION_DAYS": 6, "SESSION_IDLE_SECONDS": 3_600}, False),
+        ({"RETENTION_DAYS": 6, "SESSION_IDLE_SECONDS": 0}, True),
+    ],
+)
+def test_a_retention_that_forgets_ends_too_early_is_reported(
+    make_app: MakeApp, values: dict[str, int], is_warned: bool
+) -> None:
+    response = make_app(**values).test_client().get("/readyz")
+
+    assert (response.status_code, response.json["status"]) == (200, "ready")
+    assert [warning.partition(" ")[0] for warning in response.json["warnings"]] == ["RETENTION_DAYS"] * is_warned
+
+
+@pytest.mark.parametrize(("days", "is_warned"), [(29, True), (31, False)])
+def test_tokens_that_outlive_the_retention_are_reported(make_app: MakeApp, days: int, is_warned: bool) -> None:
+    client = make_app(RETENTION_DAYS=days).test_client()
+    exp = int((utcnow() + timedelta(days=30)).timestamp())
+    sign_in_with(client)(exp=exp)
+
+    warnings = client.get("/readyz").json["warnings"]
+
+    assert [warning.startswith("there are tokens that live longer") for warning in warnings] == [True] * is_warned

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 
 from session_service.clock import utcnow
+from session_service.errors import TokenExpired, TokenInvalid, TokenMissing
 from session_service.services.purge import purge
 from tests.harness.hostile import CREDENTIALS, TABLE
 from tests.harness.log_lines import CHANGE, EVENTS, REQUEST, leaks
@@ -97,7 +99,9 @@ def test_each_request_has_one_line_without_its_path_its_query_or_its_token(
     ]
     assert (lines[0]["user_id"], lines[0]["session_id"]) == ("74", device.id)
     assert (lines[1]["user_id"], lines[1]["session_id"]) == (None, None)
-    assert all(line.keys() - {"code"} == REQUEST and 0 < line["duration_ms"] < 60_000 for line in lines)
+    assert all(
+        line.keys() - {"code", "token_refused"} == REQUEST and 0 < line["duration_ms"] < 60_000 for line in lines
+    )
 
 
 def test_each_change_of_a_sessions_life_has_one_line(make_app: MakeApp, caplog: pytest.LogCaptureFixture) -> None:
@@ -172,3 +176,34 @@ def test_the_id_of_a_request_is_the_callers_if_it_can_be_written_everywhere(
     assert (answer.headers["X-Request-ID"] == sent) == is_taken
     assert answer.json["request_id"] == answer.headers["X-Request-ID"]
     assert re.fullmatch(r"[\w-]{32,128}", answer.headers["X-Request-ID"])
+
+
+DETAILS = {kind.detail for kind in (TokenMissing, TokenInvalid, TokenExpired)}
+"""What callers are told: one sentence a code, whatever the reason."""
+
+
+@pytest.mark.parametrize(
+    ("authorization", "reason"),
+    [
+        (None, "missing"),
+        ("Bearer", "missing"),
+        ("Bearer a b", "malformed: not one token"),
+        ("Bearer no-token", "malformed"),
+        (f"Bearer {make_token(key='another-secret-with-quite-enough-bytes')}", "signature"),
+        (f"Bearer {make_token(algorithm='HS512')}", None),
+        (f"Bearer {make_token(exp=1)}", "expired"),
+        (f"Bearer {make_token(None, sub='johndoe')}", "claims: no usable user id in sub"),
+        (f"Bearer {make_token(type='refresh')}", "claims: it is a refresh token"),
+    ],
+)
+def test_the_line_of_a_refused_token_says_why(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture, authorization: str | None, reason: str | None
+) -> None:
+    caplog.set_level(logging.INFO, "session_service")
+    response = client.get("/sessions/my-sessions", headers={"Authorization": authorization} if authorization else {})
+
+    (line,) = lines_of(caplog, "request")
+    assert line.get("token_refused") == reason
+    assert (response.status_code == 401) == (reason is not None)
+    assert (response.json or {}).get("code") in {None, "token_missing", "token_invalid", "token_expired"}
+    assert response.json == [] or response.json["detail"] in DETAILS

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
+import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -119,10 +120,29 @@ def test_the_purge_is_told_of_by_the_database(app: Flask) -> None:
         *_, _done = purge(settings(), now=utcnow() + timedelta(days=8), batch=10)
 
     now = read(client)
-    assert grown(before, now).items() >= {"purge_runs_total": 1, 'purged_total{what="recorded"}': 1}.items()
+    assert grown(before, now).items() >= {"purge_runs_total": 1, 'purged_total{what="ends"}': 1}.items()
     assert now["session_service_purge_last_run_timestamp_seconds"] == pytest.approx(
         (utcnow() + timedelta(days=8)).timestamp(), abs=60
     )
+
+
+def test_sessions_that_commands_end_are_counted_in_the_database(app: Flask) -> None:
+    client, run = app.test_client(), app.test_cli_runner().invoke
+    devices = [sign_in_with(client)(user_id) for user_id in (74, 75, 76, 77)]
+    before = read(client)
+
+    assert run(args=["sessions", "end", "--user", "75"]).exit_code == 0
+    for _ in range(2):  # a repeat ends nothing
+        assert run(args=["sessions", "end", "--session", str(devices[3].id)]).exit_code == 0
+    with time_machine.travel(utcnow() + timedelta(days=8)):
+        assert run(args=["sessions", "purge"]).exit_code == 0
+
+    now = grown(before, read(client))
+    assert {name: value for name, value in now.items() if name.startswith("command_")} == {
+        'command_sessions_ended_total{reason="admin"}': 2,
+        'command_sessions_ended_total{reason="idle"}': 2,
+    }
+    assert read(client)['session_service_command_sessions_ended_total{reason="logout"}'] == 0
 
 
 def test_no_label_holds_what_a_client_chose(make_app: MakeApp) -> None:

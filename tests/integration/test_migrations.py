@@ -18,7 +18,7 @@ from session_service.database.engine import db
 from session_service.database.models import SCHEMA_REVISION, VERSION_TABLE, Base
 from tests.harness.support import settings
 
-OURS = {"sessions", "session_tokens", "session_owners", "purge_totals"}
+OURS = {"sessions", "session_tokens", "session_owners", "purge_totals", "command_ends"}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

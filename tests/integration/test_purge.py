@@ -48,7 +48,7 @@ def test_what_ran_out_is_recorded_with_the_instant_at_which_it_did(
 
     before, at = run(ended_at - TICK), run(ended_at)
 
-    assert (before.recorded, at.recorded) == (0, 1)
+    assert (before.ends, at.ends) == (0, 1)
     on_record = left()[session_id]
     assert (on_record.ended_at, on_record.end_reason) == (ended_at, reason)
     assert (on_record.ended_by, on_record.successor_id) == (None, None)
@@ -60,7 +60,7 @@ def test_ended_sessions_go_when_their_retention_is_over_and_take_their_tokens_al
 
     done = run(NOON + TICK + 90 * DAY)
 
-    assert (done.removed, list(left())) == (1, [kept])
+    assert (done.sessions, list(left())) == (1, [kept])
     with transaction():
         assert [one.id for one in session_queries.list_by_token(token(2))] == [kept]
         assert session_queries.list_by_token(token(1)) == []
@@ -73,7 +73,7 @@ def test_what_ran_out_long_ago_is_recorded_and_removed_in_one_run() -> None:
 
     done = run(NOON + 7 * DAY + 90 * DAY)
 
-    assert (done.recorded, done.removed) == (1, 1)
+    assert (done.ends, done.sessions) == (1, 1)
     assert left() == {}
 
 
@@ -85,7 +85,7 @@ def test_tokens_are_forgotten_when_they_are_none_any_more() -> None:
 
     before, at = run(NOON + DAY - TICK), run(NOON + DAY)
 
-    assert (before.forgotten, at.forgotten) == (0, 1)
+    assert (before.tokens, at.tokens) == (0, 1)
     with transaction():
         assert session_queries.list_by_token(token(2)) == []
         assert [one.id for one in session_queries.list_by_token(token(1))] == [session_id]
@@ -104,7 +104,7 @@ def test_a_dry_run_says_what_a_run_does_and_changes_nothing() -> None:
     did = run(now, batch=2)
 
     assert unchanged == before
-    assert (would.recorded, would.removed, would.forgotten) == (did.recorded, did.removed, did.forgotten) == (5, 6, 0)
+    assert (would.ends, would.sessions, would.tokens) == (did.ends, did.sessions, did.tokens) == (5, 6, 0)
     assert list(left()) == [max(before)]
 
 
@@ -113,7 +113,7 @@ def test_no_transaction_changes_more_rows_than_a_batch() -> None:
     for number in range(1, 8):
         put(number)
 
-    steps = [(one.recorded, one.removed) for one in purge(RULES, now=NOON + 97 * DAY, batch=3)]
+    steps = [(one.ends, one.sessions) for one in purge(RULES, now=NOON + 97 * DAY, batch=3)]
 
     assert steps == [(3, 0), (6, 0), (7, 0), (7, 0), (7, 3), (7, 6), (7, 7)]
 
@@ -147,7 +147,7 @@ def test_a_purge_that_is_stopped_anywhere_is_finished_by_the_next() -> None:
         del interrupted
     done = run(NOON + 97 * DAY, batch=2)
 
-    assert (done.recorded, done.removed, left()) == (1, 7, {})
+    assert (done.ends, done.sessions, left()) == (1, 7, {})
 
 
 @pytest.mark.usefixtures("on_record")
@@ -178,7 +178,7 @@ def test_a_session_that_is_used_after_the_purge_looked_at_it_is_not_ended() -> N
         session_queries.mark_activity(unused, now=NOON + DAY, idle=RULES.idle, interval=timedelta(0))
     *_, done = steps
 
-    assert done.recorded == 1
+    assert done.ends == 1
     assert {one.id: one.end_reason for one in left().values()} == {used: "idle", unused: None}
 
 
@@ -202,7 +202,7 @@ def test_the_last_minute_is_kept_for_the_rule_on_sign_ins() -> None:
     *_, within = purge(at_once, now=NOON + timedelta(seconds=60) - TICK, batch=10)
     *_, after = purge(at_once, now=NOON + timedelta(seconds=60), batch=10)
 
-    assert (within.removed, after.removed) == (0, 1)
+    assert (within.sessions, after.sessions) == (0, 1)
 
 
 def owners() -> set[str]:

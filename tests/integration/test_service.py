@@ -1,20 +1,23 @@
 """The use cases, with instants of the test's own, on both databases."""
 
+import re
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from flask import Flask
 from sqlalchemy.exc import StatementError
 
+from session_service import deadline
 from session_service.auth_server.user_directory import UserDirectory
 from session_service.database import session_queries
 from session_service.database.transaction import transaction
 from session_service.errors import CurrentSessionUnknown, NoCurrentSession, SessionNotFound
-from session_service.records import Client, CreatedSession, Principal, StoredSession, Token
+from session_service.records import Because, Client, End, EndReason, Principal, StoredSession, Token
 from session_service.services import current_session
+from session_service.services.answers import CreatedSession
 from session_service.services.sessions import SessionService
 from session_service.services.sign_in import SignIn
 from tests.harness.support import CHROME, FIREFOX, IPHONE
@@ -22,6 +25,7 @@ from tests.harness.support import CHROME, FIREFOX, IPHONE
 NOON = datetime(2026, 2, 8, 12, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
 OWNER = Principal(user_id="74")
+WHICH = r"This device \(Chrome on Windows 10\)"
 ROOT = Principal(user_id="1", is_admin=True)
 
 
@@ -42,11 +46,15 @@ def with_settings(service: SessionService, **values: Any) -> SessionService:
     return SessionService(changed, UserDirectory(changed))
 
 
-def row(session_id: int) -> StoredSession:
-    with transaction():
-        found = session_queries.get(session_id)
+def row_of(session_id: int) -> StoredSession:
+    found = session_queries.get(session_id)
     assert found is not None
     return found
+
+
+def row(session_id: int) -> StoredSession:
+    with transaction():
+        return row_of(session_id)
 
 
 def test_a_sign_in_is_on_record_with_all_its_times(service: SessionService) -> None:
@@ -169,7 +177,7 @@ def test_nothing_happens_where_the_current_session_cannot_be_told(service: Sessi
     with pytest.raises(NoCurrentSession):
         service.update_session_activity(None, by=OWNER, now=NOON)
     with pytest.raises(CurrentSessionUnknown):
-        service.delete_user_sessions("74", by=OWNER, now=NOON, exclude_current=True)
+        service.delete_other_sessions("74", by=OWNER, now=NOON, current_id=None)
     assert row(created["id"]).ended_at is None
 
 
@@ -248,3 +256,60 @@ def test_a_clock_that_is_far_ahead_is_not_followed(service: SessionService) -> N
 
     assert row(last["id"]).created_at == NOON + timedelta(minutes=6)
     assert flooded.get_session_count("74", now=NOON + timedelta(minutes=6)) == 3
+
+
+@pytest.mark.parametrize("reason", get_args(EndReason))
+def test_each_end_reason_has_words_for_the_person_whose_device_it_is(
+    service: SessionService, reason: EndReason
+) -> None:
+    created = create(service)
+    with transaction(writes=True):
+        ended = session_queries.mark_ended(created["id"], End(reason, "74", NOON + TICK), None)
+    assert ended
+
+    with transaction():
+        error = current_session.ended_error(ended, service.settings, NOON + TICK)
+
+    assert re.fullmatch(rf"{WHICH} was signed out because \w.*\. That was on 8 February 2026 at 12:00 UTC.", str(error))
+    assert error.members == {
+        "end_reason": reason,
+        "ended_at": "2026-02-08T12:00:00.000001Z",
+        "device_name": "Chrome on Windows 10",
+    }
+
+
+@pytest.mark.parametrize("because", get_args(Because))
+def test_each_cause_has_words_that_are_read_instead_of_an_administrator(
+    service: SessionService, because: Because
+) -> None:
+    created = create(service)
+    closed = service.delete_user_sessions("74", by=Principal(service="backend"), now=NOON + TICK, because=because)
+
+    with transaction():
+        error = current_session.ended_error(row_of(created["id"]), service.settings, NOON + TICK)
+
+    assert closed == 1
+    assert "an administrator" not in str(error)
+    assert (error.members["end_reason"], error.members["because"]) == ("admin", because)
+
+
+def test_a_user_who_ends_sessions_gives_no_cause(service: SessionService) -> None:
+    created = create(service)
+    service.delete_user_sessions("74", by=OWNER, now=NOON + TICK, because="security")
+
+    assert (row(created["id"]).end_reason, row(created["id"]).because) == ("revoked", None)
+
+
+def test_a_transaction_has_a_deadline_without_a_request_and_keeps_the_requests_own(service: SessionService) -> None:
+    with transaction():
+        of_command = deadline.seconds_left()
+    with transaction(takes_long=True):
+        of_long_one = deadline.seconds_left()
+    with deadline.at_most(1.5), transaction(takes_long=True):
+        of_request = deadline.seconds_left()
+
+    assert of_command
+    assert of_long_one
+    assert of_request
+    assert 0 < of_request <= 1.5 < of_command <= 60 < of_long_one <= 1_800
+    assert deadline.seconds_left() is None

@@ -222,3 +222,15 @@ def test_no_endpoint_takes_a_large_body(sign_in: SignIn, path: str) -> None:
     response = sign_in().post(path, data=b" " * 16_385, content_type="application/json")
 
     assert (response.status_code, response.json["code"]) == (413, "body_too_large")
+
+
+def test_the_callers_own_session_comes_first_where_activity_is_not_written_each_time(
+    make_app: MakeApp,
+) -> None:
+    client = make_app(ACTIVITY_INTERVAL_SECONDS=3_600).test_client()
+    sign_in = sign_in_with(client)
+    devices = [sign_in(user_agent=agent) for agent in (CHROME, FIREFOX, IPHONE)]
+
+    for device in devices:
+        listed = [one["id"] for one in device.get("/sessions/my-sessions").json]
+        assert listed == [device.id, *(one.id for one in reversed(devices) if one is not device)]

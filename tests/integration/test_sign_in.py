@@ -136,9 +136,12 @@ def test_whoever_lost_the_place_is_told_why(sign_in: SignIn) -> None:
 
     assert (response.status_code, response.json["code"], response.json["end_reason"]) == (401, "session_ended", "limit")
     assert response.json["detail"] == (
-        "This device was signed out because of a newer sign-in from Safari on iPhone: 3 devices are allowed. "
-        "It was Chrome on Windows 10, on 8 February 2026 at 10:30 UTC."
+        "This device (Chrome on Windows 10) was signed out because of a newer sign-in from Safari on iPhone: "
+        "3 devices are allowed. That was on 8 February 2026 at 10:30 UTC."
     )
+    assert response.json["device_name"] == "Chrome on Windows 10"
+    assert response.json["successor_device_name"] == "Safari on iPhone"
+    assert "because" not in response.json
     assert response.json["ended_at"].endswith("Z")
 
 
@@ -163,14 +166,14 @@ def test_calling_create_twice_does_not_help_whoever_is_thrown_out(sign_in: SignI
     assert ids(laptop) == [laptop.id]
 
 
-def test_a_token_that_logged_out_may_sign_in_again(sign_in: SignIn) -> None:
+def test_a_token_that_logged_out_stays_out_and_a_new_sign_in_is_let_in(sign_in: SignIn) -> None:
     device = sign_in()
     device.delete("/sessions/logout")
 
     again = device.post("/sessions/create")
 
-    assert (again.status_code, again.json["id"] > device.id) == (201, True)
-    assert ids(device) == [again.json["id"]]
+    assert (again.status_code, again.json["code"], again.json["end_reason"]) == (401, "session_ended", "logout")
+    assert ids(sign_in()) == [device.id + 1]
 
 
 def test_the_same_device_signing_in_again_uses_no_second_place(app: Flask, sign_in: SignIn) -> None:

@@ -60,7 +60,7 @@ def test_an_ended_session_is_refused_with_its_code_in_a_header(sign_in: SignIn) 
     )
     assert response.headers["X-Session-Code"] == "session_ended"
     assert response.json["detail"].startswith(
-        "This device was signed out from another one of your devices. It was Safa"
+        "This device (Safari on iPhone) was signed out because you signed it out "
     )
     assert "X-Session-Id" not in response.headers
 

@@ -1,12 +1,13 @@
-"""Whoever was thrown out stays out: no sequence of calls with such a token, however spelt, ends in anything but 401.
+"""Ended is out: no sequence of calls with a token whose session has ended, however spelt, gets anything but 401.
 
 `DELETE /sessions/logout` is left out: it answers 200 to a token whose session has ended, and changes nothing.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, Phase, given
@@ -18,8 +19,20 @@ from session_service.database.transaction import transaction
 from session_service.records import StoredSession
 from tests.harness.options import Numbers
 from tests.harness.reports import note
-from tests.harness.support import CHROME, EDGE, FIREFOX, IPHONE, SignedIn, SignIn, make_token, respelt, sign_in_with
+from tests.harness.support import (
+    CHROME,
+    EDGE,
+    FIREFOX,
+    IPHONE,
+    MakeApp,
+    SignedIn,
+    SignIn,
+    make_token,
+    respelt,
+    sign_in_with,
+)
 
+NOON = datetime(2026, 2, 8, 12, tzinfo=UTC)
 HOME, OFFICE = "203.0.113.7", "198.51.100.9"
 USERS = iter(range(1_000, 1_000_000))
 
@@ -64,6 +77,19 @@ STEPS = st.lists(
     min_size=1,
     max_size=12,
 )
+
+
+def generated(numbers: Numbers) -> hypothesis_settings:
+    """Return how the sequences of this module are made."""
+    return hypothesis_settings(
+        max_examples=numbers.forced_end_examples,
+        deadline=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+        database=None,
+    )
+
+
 REFRESHED = st.lists(st.tuples(st.sampled_from(CALLS[1:]), st.integers(0, 3)), max_size=6)
 
 
@@ -98,36 +124,26 @@ def row_without_activity(session: StoredSession) -> StoredSession:
 
 
 @pytest.mark.parametrize("how", ["revoked", "admin", "limit"])
-def test_whoever_was_thrown_out_stays_out_until_the_next_sign_in(app: Flask, how: str, numbers: Numbers) -> None:
+def test_a_device_that_was_ended_by_force_stays_out_until_the_next_sign_in(
+    app: Flask, how: str, numbers: Numbers
+) -> None:
     client = app.test_client()
     sign_in = sign_in_with(client)
     refused = 0
 
-    @hypothesis_settings(
-        max_examples=numbers.forced_end_examples,
-        deadline=None,
-        phases=(Phase.generate,),
-        suppress_health_check=list(HealthCheck),
-        database=None,
-    )
-    @given(steps=STEPS, refreshed=REFRESHED, is_admin=st.booleans(), has_jti=st.booleans(), logouts=st.integers(0, 2))
-    def run(steps: list[Any], refreshed: list[Any], is_admin: bool, has_jti: bool, logouts: int) -> None:
+    @generated(numbers)
+    @given(steps=STEPS, refreshed=REFRESHED, is_admin=st.booleans(), has_jti=st.booleans())
+    def run(steps: list[Any], refreshed: list[Any], is_admin: bool, has_jti: bool) -> None:
         nonlocal refused
         user_id = next(USERS)
         claims: dict[str, Any] = {"role": "admin" if is_admin else None, "jti": f"jti-{user_id}" if has_jti else None}
         token = make_token(user_id, **claims)
         victim = sign_in(user_id, token=token, address=HOME)
-        for _ in range(logouts):  # which the token survives: only what comes after throws it out
-            victim.delete("/sessions/logout")
-            victim = sign_in(user_id, token=token, address=HOME)
         other = throw_out(sign_in, how, user_id, victim.id)
         ids = {"id": victim.id, "other": other.id if other else 999_999, "user": user_id}
         before = [row_without_activity(one) for one in everything(app, user_id)]
 
-        for step, spelling, agent, address in steps:
-            answer = call(client, step, ids, SPELLINGS[spelling](token), agent, address)
-            assert answer.status_code == 401, (step, spelling, agent, answer.json)
-            refused += 1
+        refused += refuse_all(client, steps, ids, token)
         for step, number in refreshed:
             text = f"Bearer {make_token(user_id, refreshed=number, role=claims['role'])}"
             answer = call(client, step, ids, text)
@@ -142,5 +158,70 @@ def test_whoever_was_thrown_out_stays_out_until_the_next_sign_in(app: Flask, how
         assert call(client, CALLS[1], ids, f"Bearer {token}").status_code == 401
 
     run()
-    note(f"thrown out ({how}): {refused} calls refused")
+    note(f"ended by force ({how}): {refused} calls refused")
     assert refused >= 2.5 * numbers.forced_end_examples
+
+
+@pytest.mark.parametrize("policy", ["reject", "allow", "adopt"])
+@pytest.mark.parametrize("how", ["logout", "logout-all", "session", "idle", "expired"])
+def test_a_token_that_was_signed_out_stays_out(make_app: MakeApp, how: str, policy: str, numbers: Numbers) -> None:
+    app = make_app(UNKNOWN_SESSION_POLICY=policy, SESSION_IDLE_SECONDS=60, SESSION_LIFETIME_SECONDS=90)
+    client = app.test_client()
+    sign_in = sign_in_with(client)
+    refused = 0
+
+    with time_machine.travel(NOON, tick=False) as clock:
+
+        @generated(numbers)
+        @given(steps=STEPS, has_jti=st.booleans(), creates=st.integers(1, 3))
+        def run(steps: list[Any], has_jti: bool, creates: int) -> None:
+            nonlocal refused
+            clock.move_to(NOON)
+            user_id = next(USERS)
+            token = make_token(user_id, jti=f"jti-{user_id}" if has_jti else None)
+            # The same device again, by the same token: each session but the last one ends as `replaced`.
+            victim = [sign_in(user_id, token=token, address=HOME) for _ in range(creates)][-1]
+            sign_out(victim, how, clock)
+            ids = {"id": victim.id, "other": 999_999, "user": user_id}
+            before = everything(app, user_id)
+
+            refused += refuse_all(client, steps, ids, token)
+
+            assert everything(app, user_id) == before
+            assert victim.delete("/sessions/logout").status_code == 200
+            assert sign_in(user_id, address=HOME).get("/sessions/validate").status_code == 200
+            assert call(client, CALLS[0], ids, f"Bearer {token}").status_code == 401
+
+        run()
+    note(f"signed out ({how}, {policy}): {refused} calls refused")
+    assert refused >= 2.5 * numbers.forced_end_examples
+
+
+def refuse_all(client: FlaskClient, steps: list[Any], ids: dict[str, int], token: str) -> int:
+    """Make each call with *token*, spelt in some way; all must be refused. Return how many that were."""
+    for step, spelling, agent, address in steps:
+        answer = call(client, step, ids, SPELLINGS[spelling](token), agent, address)
+        assert answer.status_code == 401, (step, spelling, agent, answer.json)
+    return len(steps)
+
+
+def sign_out(victim: SignedIn, how: str, clock: Any) -> None:
+    """End a session as its own user does, or let its time pass."""
+    if how == "idle":
+        clock.move_to(NOON + timedelta(seconds=60))
+    elif how == "expired":
+        clock.move_to(NOON + timedelta(seconds=59))
+        assert victim.get("/sessions/my-sessions").status_code == 200
+        clock.move_to(NOON + timedelta(seconds=90))
+    else:
+        path = {"logout": "logout", "logout-all": "logout-all", "session": f"session/{victim.id}"}[how]
+        assert victim.delete(f"/sessions/{path}").status_code == 200
+
+
+def test_a_token_whose_session_was_replaced_may_create_another_one(client: FlaskClient, sign_in: SignIn) -> None:
+    token = make_token(74)
+    first = sign_in(token=token)
+    sign_in()
+
+    assert call(client, CALLS[1], {}, f"Bearer {token}").json["end_reason"] == "replaced"
+    assert sign_in(token=token).id > first.id

@@ -16,6 +16,7 @@ from session_service.database import session_queries
 from session_service.database.transaction import transaction
 from session_service.errors import SessionEnded
 from session_service.records import Client, EndReason, LimitPolicy, Principal, StoredSession, Token
+from session_service.services.answers import CreatedSession
 from session_service.services.purge import purge
 from session_service.services.sessions import SessionService
 from session_service.services.sign_in import SignIn
@@ -43,6 +44,7 @@ class Known:
     fingerprint: str | None
     created_at: datetime
     last_activity: datetime
+    token: Token
     ended_at: datetime | None = None
     reason: str | None = None
 
@@ -61,7 +63,7 @@ class OneUser(RuleBasedStateMachine):
 
     service: SessionService
     limit_policy: LimitPolicy
-    steps = 0
+    steps = refused = 0
     seen: ClassVar[set[str | None]] = set()
     """The reasons met so far: a model that never meets one says nothing of it."""
 
@@ -86,6 +88,21 @@ class OneUser(RuleBasedStateMachine):
     def create(self, agent: str, place: str, fingerprint: str | None) -> None:
         self.sign_in(agent, place, fingerprint)
 
+    @precondition(lambda self: self.known)
+    @rule(which=st.integers(0, 99))
+    def create_again(self, which: int) -> None:
+        """Call `create` once more with a token that a session was created with, from the same device."""
+        one = self.pick(which)
+        of_token = [other for other in self.known if other.token == one.token]
+        ends = [other.end_at(self.now) for other in of_token]
+        newest = ends[-1]
+        if None in ends or (newest is not None and newest[1] == "replaced"):
+            self.sign_in(one.agent, one.place, one.fingerprint, one.token)
+        else:
+            OneUser.steps, OneUser.refused = OneUser.steps + 1, OneUser.refused + 1
+            with pytest.raises(SessionEnded):
+                self.create_session(one.agent, one.place, one.fingerprint, one.token)
+
     @precondition(lambda self: len(self.known) < 40)  # lists show the newest 100 ended ones
     @rule(agents=st.permutations(AGENTS), place=st.sampled_from(PLACES))
     def all_devices_sign_in(self, agents: list[str], place: str) -> None:
@@ -93,18 +110,22 @@ class OneUser(RuleBasedStateMachine):
         for agent in agents:
             self.sign_in(agent, place, "f")
 
-    def sign_in(self, agent: str, place: str, fingerprint: str | None) -> None:
+    def sign_in(self, agent: str, place: str, fingerprint: str | None, token: Token | None = None) -> None:
         OneUser.steps += 1
-        token = Token(self.user_id, None, next(self.tokens).to_bytes(32, "big"), 0, NOON + timedelta(days=999), False)
+        key, exp = next(self.tokens).to_bytes(32, "big"), NOON + timedelta(days=999)
+        token = token or Token(self.user_id, None, key, 0, exp, is_admin=False)
         evicted = self.make_way(agent, place, fingerprint)
 
-        created = SignIn(self.service.settings).create_session(
-            {"device_fingerprint": fingerprint}, by=self.user, token=token, client=Client(agent, place), now=self.now
-        )
+        created = self.create_session(agent, place, fingerprint, token)
 
         assert sorted(one["id"] for one in created["evicted"]) == sorted(one.id for one in evicted)
         assert all(created["id"] > one.id for one in self.known)
-        self.known.append(Known(created["id"], agent, place, fingerprint, self.now, self.now))
+        self.known.append(Known(created["id"], agent, place, fingerprint, self.now, self.now, token))
+
+    def create_session(self, agent: str, place: str, fingerprint: str | None, token: Token) -> CreatedSession:
+        return SignIn(self.service.settings).create_session(
+            {"device_fingerprint": fingerprint}, by=self.user, token=token, client=Client(agent, place), now=self.now
+        )
 
     def make_way(self, agent: str, place: str, fingerprint: str | None) -> list[Known]:
         """End in the model whoever a newcomer replaces or evicts; return the evicted."""
@@ -149,10 +170,11 @@ class OneUser(RuleBasedStateMachine):
                 self.service.update_session_activity(stored, by=self.user, now=self.now)
 
     @precondition(lambda self: self.known)
-    @rule(which=st.integers(0, 99), by_admin=st.booleans(), is_current=st.booleans())
-    def end(self, which: int, by_admin: bool, is_current: bool) -> None:
+    @rule(which=st.integers(0, 99), by_admin=st.booleans(), is_current=st.booleans(), only_active=st.booleans())
+    def end(self, which: int, by_admin: bool, is_current: bool, only_active: bool) -> None:
         OneUser.steps += 1
-        one = self.pick(which)
+        among = (only_active and self.active()) or self.known
+        one = among[which % len(among)]
         self.service.delete_session(
             one.id, by=ROOT if by_admin else self.user, now=self.now, current_id=one.id if is_current else None
         )
@@ -165,9 +187,8 @@ class OneUser(RuleBasedStateMachine):
         mine = self.pick(current) if current is not None and self.known else None
         exclude = exclude and mine is not None
         before = self.active()
-        closed = self.service.delete_user_sessions(
-            self.user_id, by=self.user, now=self.now, current_id=mine.id if mine else None, exclude_current=exclude
-        )
+        end = self.service.delete_other_sessions if exclude else self.service.delete_user_sessions
+        closed = end(self.user_id, by=self.user, now=self.now, current_id=mine.id if mine else None)
         ended = [one for one in before if not (exclude and one is mine)]
         for one in ended:
             one.ended_at, one.reason = self.now, "logout" if one is mine else "revoked"
@@ -221,7 +242,7 @@ def run_model(service: SessionService, limit_policy: LimitPolicy, examples: int,
         RETENTION_DAYS=RETENTION.days,
     )
     OneUser.service = SessionService(changed, UserDirectory(changed))
-    OneUser.limit_policy, OneUser.steps = limit_policy, 0
+    OneUser.limit_policy, OneUser.steps, OneUser.refused = limit_policy, 0, 0
     OneUser.seen.clear()
     run_state_machine_as_test(
         OneUser,
@@ -246,6 +267,7 @@ def test_the_service_and_the_model_agree(service: SessionService, limit_policy: 
 
     note(f"the model agreed for {OneUser.steps} steps")
     assert OneUser.steps >= 40 * numbers.model_examples
+    assert OneUser.refused >= 0.4 * numbers.model_examples
     # Fewer sequences than that do not always come to every reason.
     if numbers.model_examples >= FULL.model_examples:
         assert OneUser.seen >= set(get_args(EndReason))

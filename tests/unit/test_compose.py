@@ -89,7 +89,7 @@ def test_secrets_come_from_outside_and_the_databases_is_asked_for() -> None:
 
 
 def test_every_setting_can_be_given() -> None:
-    ours = {setting.name for setting in fields(Settings)} | {"WEB_CONCURRENCY", "WEB_THREADS", "DRAIN_SECONDS"}
+    ours = {setting.name for setting in fields(Settings)} | {"WEB_CONCURRENCY", "DRAIN_SECONDS"}
 
     for name, service in OURS.items():
         assert ours <= service["environment"].keys(), name

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from session_service.config import ConfigError, Settings
+from session_service.config import DROPPED, ConfigError, Settings
 from session_service.database.engine import database_url, engine_options
 from tests.harness.environment import environment_with
 from tests.harness.paths import PROJECT
@@ -218,3 +218,12 @@ def test_bad_settings_end_a_command_with_words_and_without_a_stack() -> None:
         assert done.returncode != 0
         assert "set exactly one of JWT_SECRET_KEY, JWT_PUBLIC_KEY and JWT_JWKS_URL" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", DROPPED)
+def test_a_dropped_setting_stops_the_start_and_says_why(name: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        Settings.from_environ({**BASE, name: "16"})
+
+    assert raised.value.problems == [f"{name} is no setting any more: {DROPPED[name]}"]
+    assert Settings.from_environ({**BASE, name: " "})

@@ -53,8 +53,8 @@ def test_the_body_fills_in_what_no_header_tells(header: str | None) -> None:
         pytest.param(EDGE, "Chrome on Windows 10", "web", id="Edge"),
         pytest.param(IPHONE, "Safari on iPhone", "mobile", id="iPhone"),
         pytest.param(MAC_SAFARI, "Safari on macOS", "web", id="Safari"),
-        pytest.param(GALAXY, "Chrome on Android", "mobile", id="Android, cut before Mobile"),
-        pytest.param(WEBVIEW, "Android", "mobile", id="Android, cut before any browser"),
+        pytest.param(GALAXY, "Chrome on Samsung SM-G991B", "mobile", id="Android, cut before Mobile"),
+        pytest.param(WEBVIEW, "Pixel 8", "mobile", id="Android, cut before any browser"),
         pytest.param(IPHONE.replace("Version/18.1.1", "CriOS/131.0"), "iPhone", "mobile", id="iPhone, cut in CriOS"),
     ],
 )
@@ -75,7 +75,7 @@ def test_a_user_agent_in_the_body_is_never_shown_raw_wherever_it_was_cut(agent: 
 
 
 def test_a_cut_user_agent_leaves_the_browser_to_the_body() -> None:
-    assert describe(HTTPX, device_name=WEBVIEW[:100], browser="Chrome").name == "Chrome on Android"
+    assert describe(HTTPX, device_name=WEBVIEW[:100], browser="Chrome").name == "Chrome on Pixel 8"
     assert describe(HTTPX, device_name=CHROME[:100], browser="Firefox").name == "Chrome on Windows 10"
     assert describe(HTTPX, device_name=CHROME[:40], browser="Firefox").name == "Firefox on Windows 10"
 
@@ -151,3 +151,34 @@ def test_long_texts_are_cut() -> None:
     assert (device.name, device.browser) == ("b" * MAX_TEXT_LENGTH, "b" * MAX_TEXT_LENGTH)
     assert describe(None, device_name="n" * 300).name == "n" * MAX_TEXT_LENGTH
     assert describe(None, device_name="n" * (MAX_TEXT_LENGTH - 1) + " n").name == "n" * (MAX_TEXT_LENGTH - 1)
+
+
+@pytest.mark.parametrize(
+    ("agent", "platform_version", "system"),
+    [
+        (CHROME, None, "Windows 10"),
+        (CHROME, '"10.0.0"', "Windows 10"),
+        (CHROME, '"12.0.0"', "Windows 10"),
+        (CHROME, '"13.0.0"', "Windows 11"),
+        (CHROME, '"15.0.0"', "Windows 11"),
+        (CHROME, "19", "Windows 11"),
+        (CHROME, '"15.0.0" ; drop', "Windows 10"),
+        (CHROME, '"-15"', "Windows 10"),
+        (CHROME, "9" * 5_000, "Windows 10"),
+        (CHROME.replace("NT 10.0", "NT 6.1"), '"15.0.0"', "Windows 7"),
+        (MAC_SAFARI, '"15.0.0"', "macOS"),
+        (HTTPX, '"15.0.0"', None),
+    ],
+)
+def test_the_platform_version_tells_windows_11_from_windows_10_and_nothing_else(
+    agent: str, platform_version: str | None, system: str | None
+) -> None:
+    device, without = describe(agent, platform_version=platform_version), describe(agent)
+
+    assert device.os == system
+    assert device.key == without.key
+    assert device.name == (without.name.replace(str(without.os), str(system)))
+
+
+def test_a_claimed_user_agent_is_no_reason_to_believe_the_platform_version() -> None:
+    assert describe(HTTPX, platform_version='"15.0.0"', device_name=CHROME).os == "Windows 10"

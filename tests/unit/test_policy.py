@@ -1,12 +1,22 @@
 """The rules, with plain values: no app, no database, no clock. Both sides of each boundary."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from session_service.records import EndReason, LimitPolicy, ObservedDevice, StoredSession
+from session_service.records import (
+    EndReason,
+    LimitPolicy,
+    ObservedDevice,
+    SignInLimits,
+    SignInPlan,
+    SignInRefusal,
+    SignInState,
+    StoredSession,
+)
 from session_service.rules import policy
 
 NOON = datetime(2026, 2, 8, 12, tzinfo=UTC)
@@ -39,6 +49,7 @@ def stored(session_id: int = 1, **values: Any) -> StoredSession:
         "end_reason": None,
         "ended_by": None,
         "successor_id": None,
+        "because": None,
     }
     return StoredSession(**{**row, **values})
 
@@ -216,18 +227,83 @@ def ended(session_id: int, reason: EndReason | None, successor_id: int | None = 
     [
         ([], True),
         ([ended(1, None)], True),
-        *(([ended(1, reason)], True) for reason in ("logout", "replaced", "idle", "expired")),
-        *(([ended(1, reason)], False) for reason in ("revoked", "admin", "limit")),
+        ([ended(1, "replaced")], True),
+        *(([ended(1, reason)], False) for reason in get_args(EndReason) if reason != "replaced"),
         ([ended(2, "limit"), ended(1, None)], True),
+        ([ended(2, "logout"), ended(1, None)], True),
+        ([ended(2, "replaced"), ended(1, "logout")], True),
+        ([ended(2, "logout"), ended(1, "replaced", successor_id=2)], False),
         ([ended(2, "limit"), ended(1, "logout")], False),
-        ([ended(1, "logout"), ended(2, "limit")], False),
-        ([ended(2, "limit"), ended(1, "logout")._replace(device_key="Safari|iOS|iPhone")], True),
-        ([ended(2, "logout"), ended(1, "revoked")], True),
-        ([ended(2, "limit"), ended(1, "admin")], False),
-        ([ended(2, "revoked"), ended(1, "replaced", successor_id=2)], False),
+        ([ended(2, "limit"), ended(1, "logout")._replace(device_key="Safari|iOS|iPhone")], False),
         ([ended(3, "revoked"), ended(2, "replaced", 3), ended(1, "replaced", 2)], False),
-        ([ended(2, "revoked"), ended(1, "replaced", successor_id=9)], False),
     ],
 )
-def test_whoever_was_thrown_out_needs_a_new_token(sessions: list[StoredSession], may: bool) -> None:
+def test_a_token_whose_sessions_have_ended_creates_no_other_unless_the_newest_was_replaced(
+    sessions: list[StoredSession], may: bool
+) -> None:
     assert policy.may_sign_in_again(sessions, NOON, None) is may
+
+
+@pytest.mark.parametrize(("past", "may"), [(TICK, True), (timedelta(0), False)])
+def test_a_token_whose_session_timed_out_a_moment_ago_creates_no_other(past: timedelta, may: bool) -> None:
+    session = stored(expires_at=NOON + HOUR)
+
+    assert policy.may_sign_in_again([session], NOON + HOUR - past, None) is may
+
+
+LIMITS = SignInLimits(max_sessions=3, policy="evict_oldest", max_per_minute=10, idle=HOUR)
+
+
+def state(*unended: StoredSession, token_sessions: Sequence[StoredSession] = (), recent: int = 0) -> SignInState:
+    return SignInState(OTHER, token_sessions, [NOON] * recent, unended)
+
+
+def test_a_sign_in_with_nothing_in_its_way_begins_now() -> None:
+    assert policy.plan_sign_in(state(), NOON, LIMITS) == SignInPlan(NOON)
+
+
+def test_a_plan_replaces_the_same_device_and_evicts_the_oldest_of_the_others() -> None:
+    same = stored(4, device_fingerprint="o", device_key=OTHER.device_key, network=OTHER.network)
+    others = [stored(number) for number in (1, 2, 3)]
+
+    plan = policy.plan_sign_in(state(*others, same), NOON, LIMITS)
+
+    assert plan == SignInPlan(NOON, replaced=[same], evicted=[others[0]])
+
+
+def test_what_timed_out_does_not_count_and_is_to_be_recorded() -> None:
+    old = [stored(number, last_activity=NOON - HOUR) for number in (1, 2)]
+    active = [stored(number) for number in (3, 4)]
+
+    plan = policy.plan_sign_in(state(*old, *active), NOON, LIMITS)
+
+    assert plan == SignInPlan(NOON, timed_out=[(one, (NOON, "idle")) for one in old])
+
+
+@pytest.mark.parametrize(
+    ("given", "limits", "refusal"),
+    [
+        (state(token_sessions=[ended(1, "logout")]), LIMITS, SignInRefusal("session_ended")),
+        (state(recent=10), LIMITS, SignInRefusal("sign_in_rate_exceeded", 60)),
+        (state(recent=9), LIMITS, None),
+        (
+            state(stored(1), stored(2), stored(3)),
+            replace(LIMITS, policy="reject"),
+            SignInRefusal("session_limit_reached"),
+        ),
+        (state(stored(1), stored(2)), replace(LIMITS, policy="reject"), None),
+        (
+            state(*map(stored, range(1, 4)), token_sessions=[ended(9, "idle")], recent=10),
+            replace(LIMITS, policy="reject"),
+            SignInRefusal("session_ended"),
+        ),
+    ],
+    ids=["the token has ended", "too many", "not too many", "the limit", "under the limit", "all of them: the first"],
+)
+def test_a_plan_with_a_refusal_ends_nothing(
+    given: SignInState, limits: SignInLimits, refusal: SignInRefusal | None
+) -> None:
+    plan = policy.plan_sign_in(given, NOON, limits)
+
+    assert plan.refusal == refusal
+    assert (plan.timed_out, plan.replaced, plan.evicted) == ([], [], []) or refusal is None

@@ -1,0 +1,80 @@
+"""What is wrong with a setting's value, in words that complete the setting's name and contain nothing of the value."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, get_args
+from urllib.parse import urlsplit
+
+from session_service.auth_server.keys import KeyProblem
+from session_service.rules.identifiers import is_short_text
+
+Check = Callable[[Any], str | None]
+"""Returns what is wrong with a value that has the right type; None if nothing is."""
+
+MIN_SERVICE_SECRET = 16
+MAX_PORT = 65_535
+
+_ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9.-]+(?::([0-9]{1,5}))?")
+"""No IPv6 literals: flask-cors would take their brackets for a pattern."""
+
+
+def number(least: int, most: int) -> Check:
+    """Return a check that a number is from *least* to *most*."""
+    return lambda value: None if least <= value <= most else f"must be from {least} to {most}"
+
+
+def one_of(choices: Any) -> Check:
+    """Return a check that a text is one of a `Literal`'s *choices*."""
+    names = get_args(choices)
+    return lambda value: None if value in names else f"must be one of {', '.join(names)}"
+
+
+def some(value: tuple[str, ...]) -> str | None:
+    """Check that a list is not empty."""
+    return None if value else "must name at least one"
+
+
+def origins(value: tuple[str, ...]) -> str | None:
+    """Check that these are web origins (RFC 6454) without a path, or `*`."""
+    matches = [_ORIGIN.fullmatch(origin) for origin in value]
+    if all(match and int(match[1] or 0) <= MAX_PORT for match in matches):
+        return None
+    return "must hold origins such as https://app.example.com (no path), or *"
+
+
+def credentials(value: Mapping[str, str]) -> str | None:
+    """Check the names and secrets of services."""
+    if any(len(secret) < MIN_SERVICE_SECRET for secret in value.values()):
+        return f"must have secrets of at least {MIN_SERVICE_SECRET} characters"
+    return None if all(is_short_text(name) for name in value) else "must have names of at most 255 characters"
+
+
+def key(read: Callable[[str], object]) -> Check:
+    """Return a check that *read* accepts a key's text."""
+
+    def check(text: str) -> str | None:
+        try:
+            read(text)
+        except KeyProblem as problem:
+            return str(problem)
+        return None
+
+    return check
+
+
+def address(placeholder: str = "") -> Check:
+    """Return a check that a text is an http(s) URL without a user, with *placeholder* in its path or query."""
+    words = "must be an http(s) address" + (f" with {placeholder} in its path or query" if placeholder else "")
+    return lambda url: None if _is_address(url, placeholder) else words
+
+
+def _is_address(url: str, placeholder: str) -> bool:
+    try:
+        parsed = urlsplit(url)
+        host = (parsed.hostname or "").encode("idna")
+        is_complete = parsed.scheme in {"http", "https"} and bool(host) and parsed.port != 0
+    except ValueError:
+        return False
+    has_placeholder = placeholder in parsed.path or placeholder in parsed.query
+    is_plain = url.isascii() and url.isprintable() and " " not in url
+    return is_complete and has_placeholder and is_plain and not any(odd in parsed.netloc for odd in "{@%")
