@@ -14,19 +14,19 @@ ON_ALL_CORES := --numprocesses=logical --maxprocesses=8 --dist=worksteal
 	@touch $@
 
 .PHONY: help
-help:  ## Say what can be made
+help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 10
 
 .PHONY: run
-run: .venv/made  ## Serve on 127.0.0.1:8080 (PORT=… changes it), with an embedded database and ready-made tokens
+run: .venv/made  ## Serve on 127.0.0.1:8080 (PORT=… changes it), with an SQLite database and example tokens
 	@exec $(BIN)/python scripts/run_locally.py
 
 .PHONY: test
-test: .venv/made  ## Test the rules, and the application on SQLite and PostgreSQL, in 3 minutes (TESTS=… ARGS=…)
+test: .venv/made  ## Run the tests of rules and application in 3 minutes (TESTS=… ARGS=… go to pytest)
 	$(BIN)/python -m pytest --quick $(ON_ALL_CORES) $(ARGS) $(TESTS)
 
 .PHONY: test-all
-test-all: .venv/made  ## Run all tests, with real servers, browsers and faults, in 15 minutes (ARGS=… goes to pytest)
+test-all: .venv/made  ## Run all tests, with real servers, browsers and outages too (ARGS=… goes to pytest)
 	$(BIN)/python -m pytest $(ON_ALL_CORES) --durations=10 $(ARGS)
 
 .PHONY: lint
@@ -37,12 +37,12 @@ lint: .venv/made  ## Check style and types, and look for secrets
 	git ls-files -z ':!tests' ':!requirements.txt' | xargs -0 $(BIN)/detect-secrets-hook
 
 .PHONY: format
-format: .venv/made  ## Let ruff put the code into its format
+format: .venv/made  ## Format the code with ruff
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 .PHONY: docs
-docs: .venv/made  ## Write the table of settings from config.py
+docs: .venv/made  ## Write the table of docs/settings.md from config.py
 	$(BIN)/python scripts/settings_table.py
 
 .PHONY: requirements
@@ -51,7 +51,7 @@ requirements: .venv/made  ## Pin what production installs, with hashes, from set
 		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.txt setup.cfg
 
 .PHONY: audit
-audit: .venv/made  ## Ask for known vulnerabilities of what is pinned (needs the advisory service)
+audit: .venv/made  ## Look up known vulnerabilities of the pinned packages (needs the advisory service)
 	$(PYTHON) -m venv .venv/audit
 	.venv/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
 	.venv/audit/bin/pip-audit --require-hashes --disable-pip -r requirements.txt
@@ -67,9 +67,9 @@ bench: .venv/bench/made  ## Measure what requests cost, in 20 minutes at most (A
 	.venv/bench/bin/python -m benchmarks $(ARGS)
 
 .PHONY: migrate
-migrate: .venv/made  ## Bring the tables of DATABASE_URL up to date
+migrate: .venv/made  ## Update the tables of DATABASE_URL
 	$(BIN)/flask --app wsgi db upgrade
 
 .PHONY: clean
-clean:  ## Remove what was made here, but not the data under instance/
+clean:  ## Remove everything that make created, but not the data in instance/
 	rm -rf .venv build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

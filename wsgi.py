@@ -1,4 +1,4 @@
-"""The WSGI application that gunicorn serves and `flask --app wsgi` commands use."""
+"""The WSGI application, for gunicorn and for `flask --app wsgi` commands."""
 
 import sys
 

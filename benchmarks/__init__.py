@@ -1,5 +1,6 @@
-"""What requests cost, in processor time of server and database together: `make bench`; README.md says how to read it.
+"""Measures the processor time of requests, server and database together: `make bench`. README.md explains the results.
 
-`plan` says what is asked of whom, `seed` fills the databases, `servers` and `load` serve and ask, `processor` counts,
-`measure` takes turns, `report` writes it down. `bare` and `alternative` are what the service is compared with.
+`plan` defines the requests and their senders, `seed` fills the databases, `servers` runs the servers, `load` sends the
+requests, `processor` reads the processor time, `measure` runs the turns, `report` writes the results. `bare` and
+`alternative` are the servers that the service is compared with.
 """

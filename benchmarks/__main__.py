@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: seed, serve, warm up, measure in turns, write down."""
+"""`python -m benchmarks`: fill the databases, start the servers, warm up, measure in turns, write the results."""
 
 import argparse
 from contextlib import ExitStack
@@ -17,10 +17,10 @@ RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def main() -> None:
-    """Measure, and write table and plot."""
-    parser = argparse.ArgumentParser(prog="make bench", description="What requests cost, against what.")
-    parser.add_argument("--quick", action="store_true", help="a trial of a minute: small tables, figures of no worth")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="the folder that table and plot are written to")
+    """Measure, and write the table and the plot."""
+    parser = argparse.ArgumentParser(prog="make bench", description="Measure what requests cost.")
+    parser.add_argument("--quick", action="store_true", help="a trial of one minute; its figures are meaningless")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="the folder for the table and the plot")
     arguments = parser.parse_args()
     sizes = QUICK if arguments.quick else FULL
     with ExitStack() as running:
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def save(report: Report, folder: Path) -> Path:
-    """Write table, figures and plot of *report*; return their path without its suffix."""
+    """Write the table, the figures and the plot of *report*; return their common path without suffix."""
     folder.mkdir(exist_ok=True)
     path = folder / f"{report.date}-{short_name()}{'-trial' if report.is_trial else ''}"
     path.with_suffix(".md").write_text(report.markdown(), encoding="utf-8")
@@ -47,7 +47,7 @@ def save(report: Report, folder: Path) -> Path:
 
 
 def measure(subjects: list[Subject], sizes: Sizes, database: Postgres) -> list[Turn]:
-    """Warm everybody up and give them their turns, saying so."""
+    """Warm up all subjects, then measure them in turns; print the progress."""
     for label in warm_up(subjects, sizes):
         say(f"warmed up: {label}")
     turns: list[Turn] = []

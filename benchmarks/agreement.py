@@ -1,4 +1,4 @@
-"""Both services do the same work: asked the same on the same rows, they give the same sessions and end the same one."""
+"""Checks that both services do the same work: for the same rows and requests, they return and end the same sessions."""
 
 import json
 from http.client import HTTPConnection
@@ -10,14 +10,14 @@ from benchmarks.servers import Server
 
 
 class Disagreement(Exception):
-    """The two are not comparable."""
+    """The two services are not comparable."""
 
 
 def check_agreement(ours: Server, theirs: Server, bearer: Bearer, secret: str) -> None:
-    """Ask both who the bearer of a seeded token is, and sign that user in on one more device.
+    """Read the sessions of a seeded token's user from both services, and sign that user in on one more device.
 
     Raises:
-        Disagreement: other sessions, or another one gave way.
+        Disagreement: the services return different sessions, or end different ones.
     """
     current = _ask(ours, "/sessions/validate", bearer)["session_id"], _ask(theirs, "/sessions/current", bearer)["id"]
     _expect("the current session", current, (bearer.session_id, bearer.session_id))
@@ -27,8 +27,8 @@ def check_agreement(ours: Server, theirs: Server, bearer: Bearer, secret: str) -
         _sign_in(server, bearer.user_id, secret)
     after = _my_sessions(ours, bearer), _my_sessions(theirs, bearer)
     for old, new in zip(before, after, strict=True):
-        _expect("who gave way", sorted(set(old) - set(new)), [min(old)])
-        _expect("how many there are", len(new), len(old))
+        _expect("the ended session", sorted(set(old) - set(new)), [min(old)])
+        _expect("the number of sessions", len(new), len(old))
 
 
 def _my_sessions(server: Server, bearer: Bearer) -> list[int]:

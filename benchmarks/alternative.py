@@ -1,7 +1,7 @@
 """The alternative: a sessions router as a team would paste it into its FastAPI backend.
 
-It does what such routers do, and is no worse than it need be: indexes where they help, one commit a request, the
-devices' names as the client gives them. No lock guards the limit. `python -m benchmarks.alternative` makes its tables.
+It does what such routers do, without avoidable faults: useful indexes, one commit for each request, the devices' names
+as the client sends them. No lock protects the limit. `python -m benchmarks.alternative` creates its tables.
 """
 
 import os
@@ -22,7 +22,7 @@ MAX_SESSIONS_PER_USER = 3
 SESSION_LIFETIME = timedelta(days=30)
 
 POOL_SIZE = int(os.environ.get("POOL_SIZE", "5"))
-"""SQLAlchemy's own default, under which more requests at once than this open and close connections all the time."""
+"""SQLAlchemy's default. More concurrent requests than this open and close a connection each time."""
 
 engine = create_engine(os.environ["DATABASE_URL"], pool_size=POOL_SIZE)
 SessionLocal = sessionmaker(autocommit=False, autoflush=False, bind=engine)
@@ -30,7 +30,7 @@ oauth2_scheme = OAuth2PasswordBearer(tokenUrl="/auth/login")
 
 
 class Base(DeclarativeBase):
-    """The models' base."""
+    """The models' base class."""
 
 
 class User(Base):
@@ -69,7 +69,7 @@ class UserSession(Base):
 
 
 class SessionCreate(BaseModel):
-    """What the client says of its device."""
+    """The client's description of its device."""
 
     device_fingerprint: str | None = None
     device_name: str | None = None
@@ -96,7 +96,7 @@ class SessionResponse(BaseModel):
 
 
 def get_db() -> Iterator[Session]:
-    """Give a session of the ORM for one request."""
+    """Yield a session of the ORM for one request."""
     db = SessionLocal()
     try:
         yield db
@@ -123,7 +123,7 @@ CurrentUser = Annotated[User, Depends(get_current_user)]
 
 
 def get_current_session(request: Request, user: CurrentUser, db: Database) -> UserSession:
-    """Return the user's session on the device that asks, and note that it is in use."""
+    """Return the user's session on the calling device, and write its activity."""
     now = datetime.now(UTC)
     session = (
         db.query(UserSession)
@@ -150,13 +150,13 @@ router = APIRouter(prefix="/sessions", tags=["sessions"])
 
 @router.get("/current", response_model=SessionResponse)
 def read_current_session(current: CurrentSession) -> UserSession:
-    """Show the session that this call comes from."""
+    """Return the session that this call belongs to."""
     return current
 
 
 @router.get("/my-sessions", response_model=list[SessionResponse])
 def list_my_sessions(user: CurrentUser, current: CurrentSession, db: Database) -> list[SessionResponse]:
-    """List the user's active sessions, the last active first."""
+    """List the user's active sessions, the most recently active first."""
     active = active_sessions(db, user).order_by(UserSession.last_activity.desc()).all()
     answers = [SessionResponse.model_validate(session) for session in active]
     for answer in answers:
@@ -166,7 +166,7 @@ def list_my_sessions(user: CurrentUser, current: CurrentSession, db: Database) -
 
 @router.post("/create", response_model=SessionResponse, status_code=201)
 def create_session(data: SessionCreate, request: Request, user: CurrentUser, db: Database) -> UserSession:
-    """Open a session; the same device's older one ends, and the oldest ones where there are too many."""
+    """Create a session. End the same device's older one, and the oldest ones above the limit."""
     address = request.client.host if request.client else None
     known = (
         active_sessions(db, user)
@@ -199,7 +199,7 @@ def active_sessions(db: Session, user: User) -> Query[UserSession]:
 
 
 def enforce_max_sessions(db: Session, user: User) -> None:
-    """End the oldest sessions, so that one more fits."""
+    """End the oldest sessions, so that one more is within the limit."""
     active = active_sessions(db, user).order_by(UserSession.created_at).all()
     for session in active[: max(len(active) + 1 - MAX_SESSIONS_PER_USER, 0)]:
         session.is_active = False

@@ -1,4 +1,4 @@
-"""A bare Flask view: what the framework and gunicorn cost before anything is done. Its answer is `validate`'s."""
+"""A bare Flask view: the cost of the framework and gunicorn alone. It returns the answer of `validate`."""
 
 from flask import Flask
 
@@ -7,5 +7,5 @@ app = Flask(__name__, static_folder=None)
 
 @app.get("/sessions/validate")
 def validate() -> dict[str, object]:
-    """Say yes to anybody."""
+    """Return the same answer to every caller."""
     return {"active": True, "session_id": 1, "user_id": 74, "expires_at": "2026-12-21T19:02:12.033962Z"}

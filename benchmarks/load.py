@@ -1,6 +1,6 @@
-"""Requests as they go over the wire, and sixteen callers who send them as fast as they are answered.
+"""Builds requests, and sends them over 16 connections, each as fast as they are answered.
 
-The callers run in the measuring process, whose own processor time is nobody's cost.
+The connections belong to the measuring process. Its processor time is not part of any result.
 """
 
 import json
@@ -17,12 +17,12 @@ _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.I)
 
 
 class UnexpectedAnswer(Exception):
-    """A server did not do what it is measured for; figures of errors are worth nothing."""
+    """A server gave another answer than the measured one; the cost of errors would be meaningless."""
 
 
 @dataclass(frozen=True)
 class Sent:
-    """What was answered, all of it as expected."""
+    """Number and duration of the requests, all answered as expected."""
 
     requests: int
     seconds: float
@@ -46,10 +46,10 @@ def send(
     seconds: float,
     connections: int = CONNECTIONS,
 ) -> Sent:
-    """Send *requests*, over kept-alive connections at once, until the time is up or there are no more.
+    """Send *requests* over concurrent keep-alive connections, until *seconds* have passed or no request is left.
 
     Raises:
-        UnexpectedAnswer: one that has another status than *expected*, or none.
+        UnexpectedAnswer: an answer with another status than *expected*, or none.
     """
     answered, began = 0, perf_counter()
     deadline = began + seconds
@@ -73,7 +73,7 @@ def send(
 
 
 class _Caller:
-    """One connection with at most one request under way."""
+    """One connection with at most one unanswered request."""
 
     def __init__(self, address: tuple[str, int]) -> None:
         self.connection = socket.create_connection(address, timeout=SECONDS_TO_ANSWER)
@@ -81,13 +81,17 @@ class _Caller:
         self._received = b""
 
     def send(self, message: bytes | None) -> bool:
-        """Send *message*; return whether there was one."""
+        """Send *message* unless it is None; return whether it was sent."""
         if message is not None:
             self.connection.sendall(message)
         return message is not None
 
     def has_answer(self, expected: int) -> bool:
-        """Read what has come; return whether the answer is complete."""
+        """Read the received bytes; return whether the answer is complete.
+
+        Raises:
+            UnexpectedAnswer: another status than *expected*, no length, or a closed connection.
+        """
         piece = self.connection.recv(65_536)
         self._received += piece
         head, end, body = self._received.partition(b"\r\n\r\n")

@@ -1,4 +1,4 @@
-"""What machine this is, in words that name neither it nor anything on it."""
+"""Describes the machine, without its name or the names of anything on it."""
 
 import os
 import platform
@@ -10,7 +10,7 @@ MEASURED_WITH = ("flask", "gunicorn", "sqlalchemy", "psycopg", "fastapi", "uvico
 
 
 def describe_machine(postgresql: str) -> dict[str, str]:
-    """Return processor, memory, system and versions, by what they are."""
+    """Return processor, memory, system and versions, by name."""
     return {
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
@@ -22,7 +22,7 @@ def describe_machine(postgresql: str) -> dict[str, str]:
 
 
 def short_name() -> str:
-    """Return what tells this kind of machine from others, as part of a file's name."""
+    """Return a short description of this type of machine, for the name of a file."""
     words = f"{_processor()} {os.cpu_count()} cores".lower()
     return re.sub(r"[^a-z0-9]+", "-", re.sub(r"\((r|tm)\)|@.*?ghz", "", words)).strip("-")
 

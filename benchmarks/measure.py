@@ -1,4 +1,4 @@
-"""One turn after the other: what a request costs, and how many there are in a second."""
+"""Measures all subjects in turns: the cost of a request, and the number of requests per second."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ ACTIVITY_INTERVAL = 60
 
 @dataclass(frozen=True)
 class Turn:
-    """What one subject's turn came to; processor time is per request, in microseconds."""
+    """The result of one subject's turn. Processor time is per request, in microseconds."""
 
     round: int
     subject: str
@@ -25,26 +25,26 @@ class Turn:
     server_us: float
     database_us: float
     activity_writes: int
-    """Of the sessions that are in use: how many had their activity written."""
+    """Number of sessions in use whose activity was written during the turn."""
 
     @property
     def us(self) -> float:
-        """Server and database together."""
+        """Processor time of server and database together."""
         return self.server_us + self.database_us
 
 
 def warm_up(subjects: Sequence[Subject], sizes: Sizes) -> Iterator[str]:
-    """Let everybody have a first turn that does not count; yield who had it."""
+    """Run a first turn of each subject, which is not measured; yield its label."""
     for subject in subjects:
         send(subject.server.address, subject.requests, expected=subject.expected, seconds=sizes.warm_up)
         yield subject.label
 
 
 def rounds(subjects: Sequence[Subject], sizes: Sizes, postgres: int) -> Iterator[Turn]:
-    """Give every subject its turn in each round, each round beginning with another one; yield the turns.
+    """Run one turn of each subject in each round, and yield the turns. Each round begins with another subject.
 
     Args:
-        postgres: PostgreSQL's first process.
+        postgres: id of PostgreSQL's first process.
     """
     for number in range(sizes.rounds):
         first = number * len(subjects) // sizes.rounds
@@ -59,7 +59,7 @@ def _turn(number: int, subject: Subject, seconds: float, postgres: int) -> Turn:
     sent = send(subject.server.address, subject.requests, expected=subject.expected, seconds=seconds)
     server, database = seconds_of(subject.server.pid) - server, seconds_of(postgres) - database
     if sent.requests == 0:
-        raise RuntimeError(f"{subject.label}: no requests are left; this machine needs more than were prepared")
+        raise RuntimeError(f"{subject.label}: no requests are left: more must be prepared for this machine")
     return Turn(
         round=number,
         subject=subject.key,
@@ -72,10 +72,11 @@ def _turn(number: int, subject: Subject, seconds: float, postgres: int) -> Turn:
 
 
 def _prepare(subject: Subject) -> None:
-    """Leave the database as a turn should find it, whoever's was the last one.
+    """Bring the database into the same state before each turn, whatever the previous turn was.
 
-    In use all the time, sessions have their activity written at any instant within the interval; pauses would have
-    them all written at once. What earlier turns left behind is vacuumed here, and costs nobody anything.
+    In sessions that are in continuous use, the times of the last activity write are spread over the interval. After a
+    pause, all sessions would be due at once, so the times are set at random. The vacuum of dead rows from earlier turns
+    is not measured.
     """
     if subject.database is None:
         return

@@ -1,4 +1,4 @@
-"""What is asked of whom, how much of it, and which ratios are looked for."""
+"""Defines the requests and their senders, the sizes, and the target ratios."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,15 +13,15 @@ from benchmarks.servers import Server
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured; seconds are of one turn."""
+    """The sizes of a run. `seconds` and `warm_up` are seconds per turn."""
 
     users: Population
     small: Population
     large: Population
     hot: int
-    """Users who are active at a time, each from one device."""
+    """Users who are active at the same time, each on one device."""
     first: int
-    """Tokens for `validate` that no process has seen before; each is sent once."""
+    """Tokens for `validate` that no process has verified before; each is sent once."""
     rounds: int
     seconds: float
     warm_up: float
@@ -51,7 +51,7 @@ QUICK = Sizes(
 
 @dataclass(frozen=True)
 class Subject:
-    """One kind of request to one server, endless or until the prepared ones are used up."""
+    """One type of request to one server: an endless sequence, or as many as are prepared."""
 
     key: str
     label: str
@@ -59,14 +59,14 @@ class Subject:
     requests: Iterator[bytes]
     expected: int = 200
     database: str | None = None
-    """The URL of the database that it uses."""
+    """The URL of the server's database; None if it is not prepared before a turn."""
     in_use: Sequence[int] = field(default=())
-    """Sessions whose activity was written some time within the last interval when a turn begins."""
+    """Ids of sessions whose last activity write is set to a random time within the interval before each turn."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A ratio of two subjects' costs: how often *dearer* contains *cheaper*."""
+    """A target for the ratio of two subjects' costs: *dearer* divided by *cheaper*."""
 
     words: str
     dearer: str
@@ -76,11 +76,11 @@ class Target:
 
     @property
     def asked(self) -> str:
-        """What is asked, in words."""
+        """The target in words."""
         return f"at most {self.most:g}" if self.most is not None else f"at least {self.least:g}"
 
     def is_met(self, ratio: float) -> bool:
-        """Return whether *ratio* is within what is asked."""
+        """Return whether *ratio* meets the target."""
         return (self.most is None or ratio <= self.most) and (self.least is None or ratio >= self.least)
 
 
@@ -97,10 +97,11 @@ TARGETS = (
 
 
 class People:
-    """Who calls during a run.
+    """The callers of a run.
 
-    `hot` call all the time; `first` once each, and so do `newcomers`, who have three sessions and sign in on a fourth
-    device; the `witness` only before the run. `small` and `large` are the hot ones of the other two databases.
+    `hot` send requests all the time. `first` send one each. `newcomers` have three sessions and sign in once, on a
+    fourth device. The `witness` sends requests only before the run. `small` and `large` send requests all the time to
+    the other two databases.
     """
 
     def __init__(self, sizes: Sizes, secret: str, random: Random) -> None:
@@ -108,7 +109,7 @@ class People:
         users = random.sample(range(1, sizes.users.users + 1), sizes.users.users)
         hot, witness, self.newcomers = users[: sizes.hot], users[sizes.hot], users[sizes.hot + 1 :]
         self.hot = [bearer_of(sizes.users, user, random.randrange(DEVICES), secret) for user in hot]
-        # Of their newest devices: a sign-in ends the oldest.
+        # With their newest device, because a sign-in ends the session of the oldest.
         self.first = [bearer_of(sizes.users, user, DEVICES - 1, secret) for user in self.newcomers[: sizes.first]]
         self.witness = bearer_of(sizes.users, witness, DEVICES - 1, secret)
         self.small = self._some(sizes.small, sizes.hot, random)
@@ -120,12 +121,12 @@ class People:
 
 
 def get(path: str, bearers: Sequence[Bearer]) -> list[bytes]:
-    """Return a GET by each of *bearers*, from the device that the token was issued to."""
+    """Return a GET request of each of *bearers*, from the device that its token was issued to."""
     return [request("GET", path, one.token, one.user_agent) for one in bearers]
 
 
 def sign_ins(users: Sequence[int], secret: str) -> list[bytes]:
-    """Return a sign-in of each of *users*, with a fresh token on a new device."""
+    """Return a sign-in request of each of *users*, with a new token on a new device."""
     numbers = count(DEVICES)
     return [_sign_in(user, next(numbers), secret) for user in users]
 
@@ -142,6 +143,6 @@ def _sign_in(user: int, number: int, secret: str) -> bytes:
 
 
 def at_random(requests: Sequence[bytes], random: Random) -> Iterator[bytes]:
-    """Return one of *requests* after the other, without end."""
+    """Yield random *requests* without end."""
     while True:
         yield random.choice(requests)

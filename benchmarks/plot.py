@@ -1,4 +1,4 @@
-"""The same as a picture: a bar for each subject, one dot for each round."""
+"""The plot of a report: a bar for each subject, and a mark for each round."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ _SERVER, _DATABASE, _ROUND = "#4477aa", "#99bbdd", "#222222"
 
 
 def draw(report: Report, file: Path) -> None:
-    """Draw what *report* says into an SVG file."""
+    """Draw *report* into an SVG file."""
     keys = list(report.labels)
     figure, axes = pyplot.subplots(figsize=(10, 0.45 * len(keys) + 1.5), layout="constrained")
     server = [report.of(key, lambda turn: turn.server_us).median for key in keys]

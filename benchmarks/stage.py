@@ -1,4 +1,4 @@
-"""Everything that must be there before the first turn: databases, servers, and the subjects themselves."""
+"""Prepares a run: databases, servers and subjects."""
 
 import secrets
 import subprocess
@@ -17,13 +17,13 @@ from benchmarks.seed import Bearer, Population
 from benchmarks.servers import PROJECT, Postgres, Server, clean_environment, gunicorn, uvicorn
 
 _SEED = 74
-"""The same users are active in every run."""
+"""Fixed, so that the same users are active in every run."""
 _BEGAN = monotonic()
 
 
 @dataclass(frozen=True)
 class Place:
-    """A service on a database of its own, and who is active there."""
+    """A service on a database of its own, and the sessions that are in use there."""
 
     server: Server
     url: str
@@ -31,12 +31,12 @@ class Place:
 
 
 def say(words: str) -> None:
-    """Show how far things are, with the seconds since the start."""
+    """Print the progress, with the seconds since the start."""
     print(f"{monotonic() - _BEGAN:6.1f} s  {words}", flush=True)
 
 
 def prepare(running: ExitStack, database: Postgres, sizes: Sizes) -> list[Subject]:
-    """Seed the databases and start the servers, until *running* ends; return what is to be measured."""
+    """Fill the databases, and start the servers, which stop when *running* ends; return the subjects."""
     secret, random = secrets.token_hex(32), Random(_SEED)
     people = People(sizes, secret, random)
     urls = {name: database.new_database(name) for name in ("users", "small", "large", "alternative")}
@@ -56,7 +56,7 @@ def prepare(running: ExitStack, database: Postgres, sizes: Sizes) -> list[Subjec
     subprocess.run(make_tables, check=True, cwd=PROJECT, env=clean_environment(environment))
     seed.seed_alternative(urls["alternative"], sizes.users)
     database.checkpoint()
-    say("starting servers, and comparing what they answer")
+    say("starting the servers and comparing their answers")
     bare = running.enter_context(gunicorn("benchmarks.bare:app", urls["users"], secret))
     ours = {
         name: running.enter_context(gunicorn("wsgi:app", urls[name], secret)) for name in ("users", "small", "large")
@@ -100,7 +100,7 @@ def _subjects_of_alternative(
     servers: Mapping[str, Server], url: str, people: People, random: Random
 ) -> Iterator[Subject]:
     current, mine = get("/sessions/current", people.hot), get("/sessions/my-sessions", people.hot)
-    create = iter(sign_ins(people.newcomers, people.secret))  # of which each server takes its share
+    create = iter(sign_ins(people.newcomers, people.secret))  # shared by both servers: each request is sent once
     for name, server in servers.items():
         label = name.replace("-", ", ")
         yield Subject(f"{name}-current", f"{label}: current session", server, at_random(current, random), 200, url)
@@ -124,5 +124,5 @@ def _subjects_of_scale(name: str, population: Population, place: Place, random: 
 
 
 def ids(bearers: list[Bearer]) -> list[int]:
-    """Return the ids of their sessions."""
+    """Return the session ids of *bearers*."""
     return [one.session_id for one in bearers]

@@ -1,1 +1,1 @@
-"""Servers to copy from: an auth server as many are, and the same after the steps of `docs/integration.md`."""
+"""Servers to copy from: a common auth server, before and after the steps of `docs/integration.md`."""

@@ -1,96 +1,27 @@
-"""A small auth server, as many are: it issues tokens and never hears of them again.
+"""A small auth server before the integration: it issues tokens and does not use the session service.
 
-An access token says `id`, `email` and `exp`; a refresh token the same, with another secret and for longer. Its users
-are made up, and kept in memory. `docs/integration.md` begins with it as it is; the backends beside it use its parts.
+`docs/integration.md` starts from it. `fastapi_backend.py` and `flask_backend.py` are the same server afterwards.
 
     JWT_SECRET_KEY=… REFRESH_SECRET_KEY=… DEMO_PASSWORD=… uvicorn examples.auth_server:app
 """
 
-import hashlib
-import hmac
-import os
-import time
-from dataclasses import dataclass, field
 from typing import Annotated
 
-import jwt
 from fastapi import Depends, FastAPI, Header, HTTPException
 from pydantic import BaseModel
 
-ACCESS_SECRET = os.environ["JWT_SECRET_KEY"]
-REFRESH_SECRET = os.environ["REFRESH_SECRET_KEY"]
-ACCESS_SECONDS = 30 * 60
-REFRESH_SECONDS = 7 * 24 * 3600
-
-
-@dataclass
-class User:
-    """Somebody with an account."""
-
-    id: int
-    email: str
-    role: str
-    is_disabled: bool = False
-    _salt: bytes = field(default_factory=lambda: os.urandom(16))
-    _hash: bytes = b""
-
-    def set_password(self, password: str) -> None:
-        self._hash = self._hashed(password)
-
-    def has_password(self, password: str) -> bool:
-        return hmac.compare_digest(self._hash, self._hashed(password))
-
-    def _hashed(self, password: str) -> bytes:
-        return hashlib.scrypt(password.encode(), salt=self._salt, n=2**14, r=8, p=1)
-
-
-USERS = {1: User(1, "admin@example.com", "admin")} | {n: User(n, f"user{n}@example.com", "user") for n in range(74, 85)}
-for _user in USERS.values():
-    _user.set_password(os.environ["DEMO_PASSWORD"])
-
-
-def sign_in(email: str, password: str) -> User | None:
-    """Return whose e-mail and password these are; None if nobody's, or the account is disabled."""
-    user = next((user for user in USERS.values() if user.email == email), None)
-    return user if user and user.has_password(password) and not user.is_disabled else None
-
-
-def issue_tokens(user: User, **claims: str) -> dict[str, str]:
-    """Return an access token and a refresh token. Two of one user in one second are the same, byte by byte."""
-    now = int(time.time())
-    who = {"id": user.id, "email": user.email, **claims}
-    return {
-        "access_token": jwt.encode({**who, "exp": now + ACCESS_SECONDS}, ACCESS_SECRET, algorithm="HS256"),
-        "refresh_token": jwt.encode({**who, "exp": now + REFRESH_SECONDS}, REFRESH_SECRET, algorithm="HS256"),
-        "token_type": "bearer",
-    }
-
-
-def read_token(token: str, secret: str) -> tuple[User, dict[str, str]] | None:
-    """Return whose token this is, and what the sign-in put into it besides; None where it proves nothing."""
-    try:
-        claims = jwt.decode(token, secret, algorithms=["HS256"], options={"require": ["exp", "id"]})
-    except jwt.InvalidTokenError:
-        return None
-    user = USERS.get(claims["id"])
-    return (user, {"sid": claims["sid"]} if "sid" in claims else {}) if user and not user.is_disabled else None
-
-
-def bearer_of(authorization: str) -> str:
-    """Return the token of an Authorization header; empty where there is none."""
-    scheme, _, token = authorization.partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
+from examples.accounts import ACCESS_SECRET, REFRESH_SECRET, USERS, User, bearer_of, issue_tokens, read_token, sign_in
 
 
 class Credentials(BaseModel):
-    """What a person signs in with."""
+    """The body of a sign-in."""
 
     email: str
     password: str
 
 
 class Refresh(BaseModel):
-    """What an app has kept for when its access token runs out."""
+    """The body of a refresh."""
 
     refresh_token: str
 

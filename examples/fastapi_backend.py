@@ -1,12 +1,12 @@
-"""The auth server beside this file after steps 1 to 4 of `docs/integration.md`, with a route of its own, in FastAPI.
+"""`auth_server.py` after steps 1 to 4 of `docs/integration.md`, with two routes that need a session, in FastAPI.
 
     SESSION_SERVICE_URL=http://127.0.0.1:8080 SESSION_SERVICE_CREDENTIALS=… \\
     CORS_ALLOWED_ORIGINS=https://app.example.com \\
     JWT_SECRET_KEY=… REFRESH_SECRET_KEY=… DEMO_PASSWORD=… \\
     uvicorn --no-proxy-headers --no-access-log examples.fastapi_backend:app
 
-uvicorn must not read X-Forwarded-For itself, or the peer's address would be the caller's own word; and its access log
-writes queries down, where old frontends put tokens.
+Without --no-proxy-headers, uvicorn takes the peer's address from X-Forwarded-For, which the caller can set. Its access
+log would contain query strings, and old frontends put tokens there.
 """
 
 import os
@@ -20,8 +20,9 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.middleware.cors import CORSMiddleware
 from pydantic import BaseModel
 
-from examples import auth_server as accounts
+from examples import accounts
 from examples import fastapi_sessions as sessions
+from examples.auth_server import Credentials, Refresh
 from examples.fastapi_sessions import CurrentSession, Refused, Session, Unavailable
 
 
@@ -42,25 +43,25 @@ app.add_middleware(
 )
 
 
-class SignIn(accounts.Credentials):
-    """What a person signs in with, and what the app says of its device, as `POST /sessions/create` takes it."""
+class SignIn(Credentials):
+    """The body of a sign-in; `device` has the fields of `POST /sessions/create`."""
 
     device: dict[str, str | None] | None = None
 
 
 class NewPassword(BaseModel):
-    """The password that is, and the one to be."""
+    """The body of a change of password."""
 
     password: str
     new_password: str
 
 
-# Steps 1 and 3: at the sign-in, and at each refresh
+# Steps 1 and 3: the sign-in and the refresh
 
 
 @app.post("/auth/login")
 async def login(given: SignIn, request: Request) -> dict[str, str]:
-    """A sign-in that the service refuses, or cannot note, does not happen. Its `sid` goes into all tokens of it."""
+    """Return tokens only if the service created a session; all tokens of one sign-in have the same `sid`."""
     user = await run_in_threadpool(accounts.sign_in, given.email, given.password)
     if user is None:
         raise HTTPException(401, "E-mail or password is wrong")
@@ -73,8 +74,8 @@ async def login(given: SignIn, request: Request) -> dict[str, str]:
 
 
 @app.post("/auth/refresh")
-async def refresh(given: accounts.Refresh, request: Request) -> dict[str, str]:
-    """The new token is made, asked about, and handed out only if its session is alive."""
+async def refresh(given: Refresh, request: Request) -> dict[str, str]:
+    """Make the new tokens, and return them only if the session is active."""
     found = accounts.read_token(given.refresh_token, accounts.REFRESH_SECRET)
     if found is None:
         raise HTTPException(401, "Sign in again")
@@ -84,11 +85,11 @@ async def refresh(given: accounts.Refresh, request: Request) -> dict[str, str]:
     return tokens
 
 
-# Step 2: asked on every request
+# Step 2: validate on every request
 
 
 async def session_or_outage(request: Request) -> Session:
-    """While nobody can say whether a session has ended, go by the token: only for what an ended one may still read."""
+    """Accept the token alone while the service is unavailable: only for data that an ended session may still read."""
     try:
         return await sessions.ask(request)
     except Unavailable:
@@ -110,14 +111,14 @@ async def timetable(session: Annotated[Session, Depends(session_or_outage)]) -> 
     return {"user_id": session.user_id, "session_id": session.id}
 
 
-# Step 4: sessions end with what they stood on
+# Step 4: a changed password or a disabled account ends sessions
 
 
 @app.post("/auth/password")
 async def change_password(given: NewPassword, session: CurrentSession) -> dict[str, bool]:
-    """Changed first, so that nobody signs in with the old one after the sessions have ended.
+    """Change the password first, so that a sign-in with the old one is impossible once the sessions have ended.
 
-    Repeating it after a 503 works: by then the new password is the one that is known.
+    It can be repeated after a 503; it therefore accepts the new password, too.
     """
     user = accounts.USERS[session.user_id]
     if not await run_in_threadpool(lambda: any(map(user.has_password, (given.password, given.new_password)))):
@@ -129,7 +130,7 @@ async def change_password(given: NewPassword, session: CurrentSession) -> dict[s
 
 @app.post("/admin/disable/{user_id}")
 async def disable(user_id: int, session: CurrentSession) -> dict[str, bool]:
-    """It may be repeated, and must be where it was answered with 503."""
+    """Disable an account and end its sessions. After a 503 it must be repeated."""
     if accounts.USERS[session.user_id].role != "admin":
         raise HTTPException(403, "Only admins can disable accounts")
     if user_id not in accounts.USERS:

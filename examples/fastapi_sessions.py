@@ -1,7 +1,7 @@
-"""What a FastAPI backend needs to ask the session service: a client, a guard for its routes, `/sessions/*` sent on.
+"""The session service in a FastAPI backend: a client, a guard for routes, and a proxy for `/sessions/*`.
 
-Copy it as it is; `fastapi_backend.py` shows its use. Settings: SESSION_SERVICE_URL, SESSION_SERVICE_CREDENTIALS
-(name:secret, only for ending sessions), BEHIND_GATEWAY (true where every call comes through a proxy that appends the
+Copy this file unchanged; `fastapi_backend.py` uses it. Environment: SESSION_SERVICE_URL; SESSION_SERVICE_CREDENTIALS
+(name:secret, only needed to end sessions); BEHIND_GATEWAY (true if every call comes through a proxy that appends the
 caller's address to X-Forwarded-For).
 """
 
@@ -17,31 +17,31 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Respons
 
 BEHIND_GATEWAY = os.environ.get("BEHIND_GATEWAY", "false") == "true"
 READABLE = ["Location", "Retry-After", "X-Request-ID", "X-Session-Code"]
-"""What a page of another origin wants to read of an answer."""
+"""Headers of an answer that pages of other origins may read."""
 PASSED_ON = ["Content-Type", "Cache-Control", "WWW-Authenticate", "Allow", "X-Session-Id", "X-User-Id", *READABLE]
 
 DEADLINE_SECONDS = 3.0
-"""For a whole call, with a second try and the wait for a connection; the service gives up on its database after 2."""
+"""For a whole call, including a second try and the connection. The service waits 2.5 for its database."""
 
-# httpx logs whole URLs at INFO, and old frontends put tokens into queries.
+# httpx logs whole URLs at INFO, and old frontends put tokens into query strings.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
 http = httpx.AsyncClient(
     base_url=os.environ["SESSION_SERVICE_URL"],
     timeout=httpx.Timeout(DEADLINE_SECONDS, connect=1.0),
-    # An idle connection is given up before the service closes it, after 5 seconds.
+    # Shorter than the 5 seconds after which the service closes an idle connection.
     limits=httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=4.0),
-    trust_env=False,  # no proxy of the environment's stands between us and the service
+    trust_env=False,  # ignore HTTP_PROXY: the service is reached directly
 )
-del http.headers["User-Agent"]  # a caller who sends none must not look like httpx
+del http.headers["User-Agent"]  # a caller without one must not appear as httpx
 
 
 class Unavailable(Exception):
-    """The service says neither yes nor no."""
+    """The service did not say whether the session is active."""
 
 
 class Refused(Exception):
-    """The service said no, and why: its answer is for the caller."""
+    """The service refused; its answer has the reason and goes to the caller."""
 
     def __init__(self, answer: httpx.Response) -> None:
         self.answer = answer
@@ -49,17 +49,17 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Session:
-    """Whom a request is from. There is no id where `UNKNOWN_SESSION_POLICY` is `allow`, or nobody could be asked."""
+    """The user and the session of a request; `id` is None under `UNKNOWN_SESSION_POLICY=allow` and in an outage."""
 
     user_id: int
     id: int | None
 
 
 async def call(method: str, path: str, **sent: Any) -> httpx.Response:
-    """Call the service and return its answer, whatever that is.
+    """Call the service and return its answer, of any status.
 
     Raises:
-        Unavailable: none came in time.
+        Unavailable: no answer in time.
     """
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
@@ -68,28 +68,28 @@ async def call(method: str, path: str, **sent: Any) -> httpx.Response:
             except (httpx.NetworkError, httpx.RemoteProtocolError):
                 if method != "GET":
                     raise
-                return await http.request(method, path, **sent)  # the service may just have closed that connection
+                return await http.request(method, path, **sent)  # the service may just have closed this connection
     except (httpx.HTTPError, TimeoutError) as error:
         raise Unavailable from error
 
 
 def caller_headers(request: Request, token: str | None = None) -> dict[bytes, bytes]:
-    """Return what the service must know of a caller: the token (or another one), the device, where it is."""
+    """Return the headers that describe the caller: token (or *token* instead), device, address."""
     headers = {name: value for name, value in request.headers.raw if name in {b"authorization", b"user-agent"}}
     if token is not None:
         headers[b"authorization"] = f"Bearer {token}".encode()
-    # What the gateway wrote, with nothing appended: so it reads the same as where the gateway calls the service itself.
+    # Append nothing to the gateway's header: the service must read the same address when the gateway calls it directly.
     came = ", ".join(request.headers.getlist("X-Forwarded-For"))
     peer = request.client.host if request.client else ""
     return {**headers, b"x-forwarded-for": (came if BEHIND_GATEWAY else peer).encode("latin-1")}
 
 
 async def ask(request: Request, token: str | None = None) -> Session:
-    """Return the session of the caller's token (or of another one on that device), if it is alive; never cached.
+    """Return the active session of the caller's token, or of *token* on the same device; never cached.
 
     Raises:
-        Refused: it is not, or the token is no good.
-        Unavailable: nobody can say.
+        Refused: the session has ended, or the token is not valid.
+        Unavailable: no usable answer.
     """
     answer = await call("GET", "/sessions/validate", headers=caller_headers(request, token))
     if answer.status_code == 401:
@@ -101,7 +101,7 @@ async def ask(request: Request, token: str | None = None) -> Session:
 
 
 async def current_session(request: Request) -> Session:
-    """Let nobody pass whose session has ended; while nobody can say whether it has, nobody at all: 503."""
+    """Require an active session: 401 without one, 503 while the service is unavailable."""
     return await ask(request)
 
 
@@ -109,10 +109,10 @@ CurrentSession = Annotated[Session, Depends(current_session)]
 
 
 async def end_sessions(user_id: int) -> None:
-    """Sign a user out everywhere, as a service; repeating it does no harm.
+    """End all sessions of a user, with the service's credentials; it can be repeated.
 
     Raises:
-        Unavailable: it is not known to be done.
+        Unavailable: the sessions may or may not have ended.
     """
     name, _, secret = os.environ["SESSION_SERVICE_CREDENTIALS"].partition(":")
     answer = await call("DELETE", f"/sessions/user/{user_id}", auth=(name, secret))
@@ -125,9 +125,9 @@ router = APIRouter()
 
 @router.api_route("/sessions/{path:path}", methods=["GET", "HEAD", "POST", "DELETE"])
 async def forward(path: str, request: Request) -> Response:
-    """Send a call on as it is, and its answer back. CORS headers are the backend's own, on these routes too."""
+    """Forward a call and its answer unchanged, except for CORS headers: the backend sets its own."""
     if {".", ".."} & set(path.split("/")):
-        raise HTTPException(404, "Not found")  # the client would resolve them and leave /sessions/
+        raise HTTPException(404, "Not found")  # the HTTP client would resolve them to a path outside /sessions/
     framing = (b"content-type", b"content-length", b"transfer-encoding") if request.method == "POST" else ()
     of_body = {name: value for name, value in request.headers.raw if name in framing}
     body = request.stream() if of_body.keys() - {b"content-type"} else None
@@ -150,7 +150,7 @@ async def _answer_unavailable(_request: Request, _error: Exception) -> Response:
 
 
 def add_sessions(app: FastAPI) -> None:
-    """Give *app* `/sessions/*` and the answers to what `ask` raises."""
+    """Add `/sessions/*` to *app*, and the answers to `Refused` and `Unavailable`."""
     app.include_router(router)
     app.add_exception_handler(Refused, _answer_refused)
     app.add_exception_handler(Unavailable, _answer_unavailable)

@@ -1,4 +1,4 @@
-"""The auth server beside this file after steps 1 to 4 of `docs/integration.md`, with routes of its own, in Flask.
+"""`auth_server.py` after steps 1 to 4 of `docs/integration.md`, with two routes that need a session, in Flask.
 
     SESSION_SERVICE_URL=http://127.0.0.1:8080 SESSION_SERVICE_CREDENTIALS=… \\
     CORS_ALLOWED_ORIGINS=https://app.example.com \\
@@ -14,7 +14,7 @@ from flask import Flask, abort, g, request
 from flask_cors import CORS
 from werkzeug.exceptions import HTTPException
 
-from examples import auth_server as accounts
+from examples import accounts
 from examples import flask_sessions as sessions
 from examples.flask_sessions import Refused, Session, Unavailable, current_session, session_required
 
@@ -31,7 +31,7 @@ CORS(
 
 @app.errorhandler(HTTPException)
 def answer_error(error: HTTPException) -> Any:
-    """Say what went wrong where the frontend looks for it, as FastAPI does."""
+    """Put the message into `detail`, where the frontend reads it; FastAPI does the same."""
     answer = error.get_response()
     answer.set_data(json.dumps({"detail": error.description}))
     answer.content_type = "application/json"
@@ -39,18 +39,18 @@ def answer_error(error: HTTPException) -> Any:
 
 
 def given(*names: str) -> list[str]:
-    """Return texts of the request's body, or answer 400."""
+    """Return text fields of the request's body, or answer 400."""
     body = request.get_json()
     values = [body.get(name) if isinstance(body, dict) else None for name in names]
     return [value if isinstance(value, str) else abort(400) for value in values]
 
 
-# Steps 1 and 3: at the sign-in, and at each refresh
+# Steps 1 and 3: the sign-in and the refresh
 
 
 @app.post("/auth/login")
 def login() -> dict[str, str]:
-    """A sign-in that the service refuses, or cannot note, does not happen. Its `sid` goes into all tokens of it."""
+    """Return tokens only if the service created a session; all tokens of one sign-in have the same `sid`."""
     email, password = given("email", "password")
     user = accounts.sign_in(email, password)
     if user is None:
@@ -66,7 +66,7 @@ def login() -> dict[str, str]:
 
 @app.post("/auth/refresh")
 def refresh() -> dict[str, str]:
-    """The new token is made, asked about, and handed out only if its session is alive."""
+    """Make the new tokens, and return them only if the session is active."""
     (token,) = given("refresh_token")
     found = accounts.read_token(token, accounts.REFRESH_SECRET)
     if found is None:
@@ -77,7 +77,7 @@ def refresh() -> dict[str, str]:
     return tokens
 
 
-# Step 2: asked on every request
+# Step 2: validate on every request
 
 
 @app.get("/grades")
@@ -88,7 +88,7 @@ def grades() -> dict[str, object]:
 
 @app.get("/timetable")
 def timetable() -> dict[str, object]:
-    """While nobody can say whether a session has ended, go by the token: only for what an ended one may still read."""
+    """Accept the token alone while the service is unavailable: only for data that an ended session may still read."""
     try:
         g.session = sessions.ask()
     except Unavailable:
@@ -101,15 +101,15 @@ def timetable() -> dict[str, object]:
     return {"user_id": current_session().user_id, "session_id": current_session().id}
 
 
-# Step 4: sessions end with what they stood on
+# Step 4: a changed password or a disabled account ends sessions
 
 
 @app.post("/auth/password")
 @session_required
 def change_password() -> dict[str, bool]:
-    """Changed first, so that nobody signs in with the old one after the sessions have ended.
+    """Change the password first, so that a sign-in with the old one is impossible once the sessions have ended.
 
-    Repeating it after a 503 works: by then the new password is the one that is known.
+    It can be repeated after a 503; it therefore accepts the new password, too.
     """
     user = accounts.USERS[current_session().user_id]
     old, new = given("password", "new_password")
@@ -123,7 +123,7 @@ def change_password() -> dict[str, bool]:
 @app.post("/admin/disable/<int:user_id>")
 @session_required
 def disable(user_id: int) -> dict[str, bool]:
-    """It may be repeated, and must be where it was answered with 503."""
+    """Disable an account and end its sessions. After a 503 it must be repeated."""
     if accounts.USERS[current_session().user_id].role != "admin":
         abort(403, "Only admins can disable accounts")
     if user_id not in accounts.USERS:

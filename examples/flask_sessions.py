@@ -1,7 +1,7 @@
-"""What a Flask backend needs to ask the session service: a client, a guard for its routes, `/sessions/*` sent on.
+"""The session service in a Flask backend: a client, a guard for routes, and a proxy for `/sessions/*`.
 
-Copy it as it is; `flask_backend.py` shows its use. Settings: SESSION_SERVICE_URL, SESSION_SERVICE_CREDENTIALS
-(name:secret, only for ending sessions), BEHIND_GATEWAY (true where every call comes through a proxy that appends the
+Copy this file unchanged; `flask_backend.py` uses it. Environment: SESSION_SERVICE_URL; SESSION_SERVICE_CREDENTIALS
+(name:secret, only needed to end sessions); BEHIND_GATEWAY (true if every call comes through a proxy that appends the
 caller's address to X-Forwarded-For).
 """
 
@@ -18,24 +18,24 @@ from flask import Blueprint, Flask, Response, abort, g, request
 SERVICE = os.environ["SESSION_SERVICE_URL"]
 BEHIND_GATEWAY = os.environ.get("BEHIND_GATEWAY", "false") == "true"
 READABLE = ["Location", "Retry-After", "X-Request-ID", "X-Session-Code"]
-"""What a page of another origin wants to read of an answer."""
+"""Headers of an answer that pages of other origins may read."""
 PASSED_ON = ["Content-Type", "Cache-Control", "WWW-Authenticate", "Allow", "X-Session-Id", "X-User-Id", *READABLE]
 MOST_BYTES = 20_000
-"""Of a body that is sent on: more than the service takes, so that refusing it is the service's part."""
+"""Of a forwarded body: more than the service accepts, so that the service itself refuses larger ones."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# As many connections as the process has threads; its own retries are off, for they would also repeat what was slow.
+# At least one connection for each thread of the process. No retries by urllib3: they would repeat slow calls, too.
 http = urllib3.PoolManager(maxsize=16, retries=False, timeout=urllib3.Timeout(connect=1.0, read=3.0))
 
 
 class Unavailable(Exception):
-    """The service says neither yes nor no."""
+    """The service did not say whether the session is active."""
 
 
 class Refused(Exception):
-    """The service said no, and why: its answer is for the caller."""
+    """The service refused; its answer has the reason and goes to the caller."""
 
     def __init__(self, answer: urllib3.BaseHTTPResponse) -> None:
         self.answer = answer
@@ -43,17 +43,17 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Session:
-    """Whom a request is from. There is no id where `UNKNOWN_SESSION_POLICY` is `allow`, or nobody could be asked."""
+    """The user and the session of a request; `id` is None under `UNKNOWN_SESSION_POLICY=allow` and in an outage."""
 
     user_id: int
     id: int | None
 
 
 def call(method: str, path: str, **sent: Any) -> urllib3.BaseHTTPResponse:
-    """Call the service and return its answer, whatever that is.
+    """Call the service and return its answer, of any status.
 
     Raises:
-        Unavailable: none came in time: a second for the connection, three without any sign of an answer.
+        Unavailable: no connection within 1 second, or no data within 3 seconds.
     """
     url = f"{SERVICE}{path}"
     try:
@@ -62,30 +62,30 @@ def call(method: str, path: str, **sent: Any) -> urllib3.BaseHTTPResponse:
         except urllib3.exceptions.ProtocolError:
             if method != "GET":
                 raise
-            return http.request(method, url, redirect=False, **sent)  # it may just have closed that connection
+            return http.request(method, url, redirect=False, **sent)  # it may just have closed this connection
     except urllib3.exceptions.HTTPError as error:
         raise Unavailable from error
 
 
 def caller_headers(token: str | None = None) -> dict[str, str]:
-    """Return what the service must know of the caller: the token (or another one), the device, where it is."""
+    """Return the headers that describe the caller: token (or *token* instead), device, address."""
     authorization = request.headers.get("Authorization") if token is None else f"Bearer {token}"
-    # What the gateway wrote, with nothing appended: so it reads the same as where the gateway calls the service itself.
+    # Append nothing to the gateway's header: the service must read the same address when the gateway calls it directly.
     came = ", ".join(request.headers.getlist("X-Forwarded-For"))
     return {
         **({} if authorization is None else {"Authorization": authorization}),
-        # A caller who sends none must not look like urllib3.
+        # A caller without one must not appear as urllib3.
         "User-Agent": request.headers.get("User-Agent", urllib3.util.SKIP_HEADER),
         "X-Forwarded-For": came if BEHIND_GATEWAY else request.remote_addr or "",
     }
 
 
 def ask(token: str | None = None) -> Session:
-    """Return the session of the caller's token (or of another one on that device), if it is alive; never cached.
+    """Return the active session of the caller's token, or of *token* on the same device; never cached.
 
     Raises:
-        Refused: it is not, or the token is no good.
-        Unavailable: nobody can say.
+        Refused: the session has ended, or the token is not valid.
+        Unavailable: no usable answer.
     """
     answer = call("GET", "/sessions/validate", headers=caller_headers(token))
     if answer.status == 401:
@@ -97,7 +97,7 @@ def ask(token: str | None = None) -> Session:
 
 
 def session_required(view: Callable[P, R]) -> Callable[P, R]:
-    """Let nobody pass whose session has ended; while nobody can say whether it has, nobody at all: 503."""
+    """Require an active session for *view*: 401 without one, 503 while the service is unavailable."""
 
     @wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -108,15 +108,15 @@ def session_required(view: Callable[P, R]) -> Callable[P, R]:
 
 
 def current_session() -> Session:
-    """Return what the guard found."""
+    """Return the session that the guard found."""
     return cast(Session, g.session)
 
 
 def end_sessions(user_id: int) -> None:
-    """Sign a user out everywhere, as a service; repeating it does no harm.
+    """End all sessions of a user, with the service's credentials; it can be repeated.
 
     Raises:
-        Unavailable: it is not known to be done.
+        Unavailable: the sessions may or may not have ended.
     """
     credentials = urllib3.make_headers(basic_auth=os.environ["SESSION_SERVICE_CREDENTIALS"])
     if call("DELETE", f"/sessions/user/{user_id}", headers=credentials).status != 200:
@@ -128,9 +128,9 @@ bp = Blueprint("sessions", __name__)
 
 @bp.route("/sessions/<path:path>", methods=["GET", "POST", "DELETE"])
 def forward(path: str) -> Response:
-    """Send a call on as it is, and its answer back. CORS headers are the backend's own, on these routes too."""
+    """Forward a call and its answer unchanged, except for CORS headers: the backend sets its own."""
     if {".", ".."} & set(path.split("/")):
-        abort(404)  # the client would resolve them and leave /sessions/
+        abort(404)  # the HTTP client would resolve them to a path outside /sessions/
     headers, body = caller_headers(), None
     if request.method == "POST":
         headers["Content-Type"] = request.headers.get("Content-Type", "")
@@ -150,7 +150,7 @@ def _answer_unavailable(_error: Unavailable) -> Response:
 
 
 def add_sessions(app: Flask) -> None:
-    """Give *app* `/sessions/*` and the answers to what `ask` raises."""
+    """Add `/sessions/*` to *app*, and the answers to `Refused` and `Unavailable`."""
     app.register_blueprint(bp)
     app.register_error_handler(Refused, lambda error: _passed_on(error.answer))
     app.register_error_handler(Unavailable, _answer_unavailable)

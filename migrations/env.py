@@ -1,4 +1,7 @@
-"""How Alembic runs here: on the application's engine, with our own version table, never over strangers' tables."""
+"""Alembic's environment: it uses the application's engine and a version table of our own.
+
+It refuses a database in which another application has tables of the same names.
+"""
 
 from pathlib import Path
 
@@ -11,41 +14,45 @@ from session_service.database.engine import LONG, db
 from session_service.database.models import VERSION_TABLE, Base
 
 
-def refuse_strangers_tables(connection: Connection) -> None:
-    """Raise if a table of one of our names is there that no migration of ours has made."""
+def refuse_foreign_tables(connection: Connection) -> None:
+    """Do nothing unless the database has a table with one of our names that our migrations have not created.
+
+    Raises:
+        CommandError: it has; nothing was changed.
+    """
     present = set(inspect(connection).get_table_names())
     if VERSION_TABLE in present:
         return
-    strangers = sorted(present & set(Base.metadata.tables))
-    if strangers:
+    foreign = sorted(present & set(Base.metadata.tables))
+    if foreign:
         raise CommandError(
-            f"This database already has a table {', '.join(strangers)} that was not made by this service. "
+            f"This database already has a table {', '.join(foreign)} that was not made by this service. "
             "Nothing was changed. Give the session service a database of its own (DATABASE_URL)."
         )
 
 
-def make_file() -> None:
-    """Make the file of an SQLite database that is not there yet: the service itself never does."""
+def create_file() -> None:
+    """Create the file of an SQLite database if it does not exist. The service itself never creates it."""
     url = db.engine.url
     if url.get_backend_name() == "sqlite" and url.database:
         Path(url.database).touch()
 
 
-def keep_readers_going(connection: Connection) -> None:
-    """Put an SQLite file into WAL mode, in which a writer does not stop readers; the file remembers it."""
+def enable_wal(connection: Connection) -> None:
+    """Switch an SQLite file to WAL mode, in which a writer does not block readers. The mode is stored in the file."""
     if connection.dialect.name == "sqlite":
-        # Outside of any transaction, and only for a file that turned out to be ours.
+        # Outside any transaction, and only after `refuse_foreign_tables` has accepted the file.
         connection.connection.cursor().execute("PRAGMA journal_mode = WAL")
 
 
 def run_migrations() -> None:
-    """Run what the command asks for in one transaction, so that a failed migration leaves nothing behind."""
-    make_file()
-    # An index on a large table takes its time; a lock is waited for no longer than by anybody else.
+    """Run the command's migrations in one transaction, so that a failed migration changes nothing."""
+    create_file()
+    # No time limit for statements, because an index on a large table takes long. The limit for locks stays the same.
     with db.engine.connect().execution_options(**{LONG: True}) as connection:
-        refuse_strangers_tables(connection)
+        refuse_foreign_tables(connection)
         connection.rollback()
-        keep_readers_going(connection)
+        enable_wal(connection)
         context.configure(
             connection=connection,
             target_metadata=Base.metadata,
@@ -58,5 +65,5 @@ def run_migrations() -> None:
 
 
 if context.is_offline_mode():
-    raise CommandError("Migrations look at the database first; they cannot be written to a file.")
+    raise CommandError("Migrations inspect the database first, so they cannot be written to a file (--sql).")
 run_migrations()

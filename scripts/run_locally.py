@@ -1,6 +1,6 @@
 """What `make run` does: an embedded database, a secret of its own, gunicorn, and something to type.
 
-For trying the service out on one's own machine only; in production see `docs/operations.md`.
+For trying the service out on one's own machine only; for production see `docs/deploy.md`.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What `make docs` does: write the table of settings in `docs/operations.md` from `session_service/config.py`."""
+"""What `make docs` does: write the table of settings in `docs/settings.md` from `session_service/config.py`."""
 
 import ast
 import sys
@@ -12,7 +12,7 @@ sys.path.insert(0, str(ROOT))
 
 from session_service.config import Settings  # noqa: E402
 
-OPERATIONS = ROOT / "docs" / "operations.md"
+DOCUMENT = ROOT / "docs" / "settings.md"
 BEGIN, END = "<!-- made by `make docs` from session_service/config.py -->\n", "<!-- end of what is made -->\n"
 
 NONE = "\N{EN DASH}"
@@ -53,4 +53,4 @@ def with_table(document: str) -> str:
 
 
 if __name__ == "__main__":
-    OPERATIONS.write_text(with_table(OPERATIONS.read_text()))
+    DOCUMENT.write_text(with_table(DOCUMENT.read_text()))

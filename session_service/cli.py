@@ -1,4 +1,4 @@
-"""Commands for people: `flask --app wsgi …`."""
+"""Commands for operators: `flask --app wsgi …`."""
 
 import json
 import sys
@@ -24,9 +24,9 @@ from session_service.services.personal_data import PersonalDataCount, count, era
 from session_service.services.purge import Purged, purge, would_purge
 
 OPERATOR = Principal(service="cli")
-"""Who ended it, where somebody typed a command."""
+"""Becomes `ended_by` of sessions that a command ends."""
 
-sessions = AppGroup("sessions", help="Look at sessions, end, export and erase them, and purge what is past retention.")
+sessions = AppGroup("sessions", help="List, end, export, erase and purge sessions.")
 
 
 def register_commands(app: Flask) -> None:
@@ -37,7 +37,10 @@ def register_commands(app: Flask) -> None:
 
 
 def on_sessions(command: Callable[..., None]) -> Callable[..., None]:
-    """Count the sessions that a command ends, and let it fail with the words of our errors, not with a stack."""
+    """Wrap a command that reads or changes sessions.
+
+    The sessions that it ends are counted in the database. A `SessionServiceError` becomes a message, not a traceback.
+    """
 
     @wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> None:
@@ -52,13 +55,13 @@ def on_sessions(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.command("token")
 @click.argument("user_id")
-@click.option("--role", help="Add this role.")
-@click.option("--minutes", default=30, show_default=True, type=click.IntRange(1, 525_600), help="How long it lasts.")
+@click.option("--role", help="The role to put into the token.")
+@click.option("--minutes", default=30, show_default=True, type=click.IntRange(1, 525_600), help="The token's lifetime.")
 @with_appcontext
 def token(user_id: str, role: str | None, minutes: int) -> None:
-    """Print an access token for USER_ID, as the auth server would issue it: for trying the service out.
+    """Print an access token for USER_ID, as the auth server would issue it, to try the service out.
 
-    It needs the shared secret, so it works only where this service has one.
+    Requires JWT_SECRET_KEY: without the shared secret, only the auth server can issue tokens.
     """
     try:
         click.echo(
@@ -91,10 +94,10 @@ def token_check() -> None:
 
 @sessions.command("list")
 @click.argument("user_id")
-@click.option("--all", "include_inactive", is_flag=True, help="Add the newest 100 ended sessions.")
+@click.option("--all", "include_inactive", is_flag=True, help="Also list the newest 100 ended sessions.")
 @on_sessions
 def list_sessions(user_id: str, include_inactive: bool) -> None:
-    """List USER_ID's sessions, the last active first."""
+    """List USER_ID's sessions, the most recently active first."""
     listed = components().sessions.get_user_sessions(
         _user_id(user_id), by=OPERATOR, now=utcnow(), include_inactive=include_inactive
     )
@@ -110,9 +113,9 @@ def list_sessions(user_id: str, include_inactive: bool) -> None:
 @click.option("--because", type=click.Choice(get_args(Because)), help="With --user: what the person is told.")
 @on_sessions
 def end_sessions(user_id: str | None, session_id: int | None, because: Because | None) -> None:
-    """End all sessions of one user, or one session; what has ended already stays as it is."""
+    """End all sessions of one user, or one session. Sessions that have already ended stay unchanged."""
     if (user_id is None) == (session_id is None):
-        raise click.UsageError("say either --user or --session")
+        raise click.UsageError("give either --user or --session")
     if because and user_id is None:
         raise click.UsageError("--because goes with --user")
     if session_id is not None:
@@ -126,13 +129,14 @@ def end_sessions(user_id: str | None, session_id: int | None, because: Because |
 
 
 @sessions.command("purge")
-@click.option("--dry-run", is_flag=True, help="Only say what there is to do.")
-@click.option("--batch", default=1_000, show_default=True, type=click.IntRange(1, 10_000), help="Rows a transaction.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
+@click.option("--batch", default=1_000, show_default=True, type=click.IntRange(1, 10_000), help="Rows per transaction.")
 @on_sessions
 def purge_sessions(dry_run: bool, batch: int) -> None:
-    """Record sessions that ran out, remove those past retention, forget expired tokens, and users without a session.
+    """Record timed-out sessions; purge sessions past retention, expired tokens and users without a session.
 
-    It works in short transactions beside live traffic, may be killed at any point, and run twice at once.
+    The purge works in short transactions. It may run beside live traffic and beside another purge, and may be killed
+    at any point.
     """
     settings, now, done = components().settings, utcnow(), Purged()
     for warning in settings.warnings:
@@ -140,7 +144,7 @@ def purge_sessions(dry_run: bool, batch: int) -> None:
     if dry_run:
         click.echo("would have " + _summary(would_purge(settings, now=now, batch=batch)))
         return
-    # A job may run without any standard output.
+    # A scheduled job may run without standard output.
     is_watched = sys.stdout is not None and sys.stdout.isatty()
     for done in purge(settings, now=now, batch=batch):
         if is_watched:
@@ -153,34 +157,34 @@ def purge_sessions(dry_run: bool, batch: int) -> None:
 @click.argument("user_id")
 @on_sessions
 def export_user(user_id: str) -> None:
-    """Print all that is held of USER_ID as JSON lines, for that person."""
+    """Print all data stored about USER_ID as JSON lines, for that person."""
     line = None
     for line in export(_user_id(user_id), components().settings):
-        # As bytes, because JSON is UTF-8 (RFC 8259 section 8.1) and the terminal may be anything.
+        # Bytes, because JSON is UTF-8 (RFC 8259 section 8.1) and the terminal may use another encoding.
         click.echo(json.dumps(line, ensure_ascii=False, default=as_text).encode())
     if line is None:
-        click.echo("nothing is held of this user", err=True)
+        click.echo("nothing is stored about this user", err=True)
 
 
 @sessions.command("erase")
 @click.argument("user_id")
-@click.option("--yes", "is_meant", is_flag=True, help="Do it; without this nothing is changed.")
+@click.option("--yes", "is_confirmed", is_flag=True, help="Erase; without this option nothing is changed.")
 @on_sessions
-def erase_user(user_id: str, is_meant: bool) -> None:
-    """Erase all that is held of USER_ID.
+def erase_user(user_id: str, is_confirmed: bool) -> None:
+    """Erase all data stored about USER_ID.
 
-    Tokens of this user that have not expired are tokens without a session from then on: disable the account first.
+    Unexpired tokens of this user become tokens without a session, so disable the account first.
     """
     erased_id = _user_id(user_id)
-    if is_meant:
+    if is_confirmed:
         click.echo("erased " + _amount(erase(erased_id)))
         return
-    click.echo(f"would erase {_amount(count(erased_id))}; say --yes to do it", err=True)
+    click.echo(f"would erase {_amount(count(erased_id))}; repeat with --yes to erase it", err=True)
     click.get_current_context().exit(2)
 
 
 def _amount(of: PersonalDataCount) -> str:
-    return f"{of.sessions} sessions, {of.tokens} tokens, {of.mentions} mentions as who ended others' sessions"
+    return f"{of.sessions} sessions, {of.tokens} tokens, the user's id in {of.mentions} sessions of others"
 
 
 def _summary(done: Purged) -> str:

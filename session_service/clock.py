@@ -1,19 +1,22 @@
-"""The only reader of the wall clock, and how an instant is written; every rule and use case takes ``now`` instead."""
+"""The only module that reads the wall clock, and the formats of an instant.
+
+Rules and use cases take `now` as an argument instead.
+"""
 
 from datetime import UTC, datetime
 
 
 def utcnow() -> datetime:
-    """Return the present instant, timezone-aware, in UTC."""
+    """Return the current instant, timezone-aware, in UTC."""
     return datetime.now(UTC)
 
 
 def as_text(instant: datetime) -> str:
-    """Return *instant* as callers see it: UTC, ISO 8601 with ``Z``, microseconds only where there are any."""
+    """Return *instant* as callers see it: ISO 8601 in UTC with `Z`; microseconds only if they are not zero."""
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def in_words(instant: datetime) -> str:
-    """Return *instant* as people read it, to the minute: "8 February 2025 at 15:45 UTC"."""
+    """Return *instant* for people, to the minute: "8 February 2025 at 15:45 UTC"."""
     utc = instant.astimezone(UTC)
     return f"{utc.day} {utc:%B %Y} at {utc:%H:%M} UTC"

@@ -1,7 +1,8 @@
-"""Every setting, with its meaning under it: read once from the environment, checked before anything starts.
+"""Every setting, with its meaning in the docstring below it.
 
-A missing or absurd value stops the process, and all problems are named at once, without any value:
-a secret that was pasted into the wrong variable must not end up in a log.
+Settings are read from the environment once, at start, and checked before anything else runs. A missing or invalid
+value stops the process. The message names all problems at once, but no value: a secret that was pasted into the wrong
+variable must not reach a log.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +18,7 @@ from session_service.records import LimitPolicy, UnknownSessionPolicy, UserIdTyp
 from session_service.rules.identifiers import is_storable, parse_user_id
 
 MIN_SECRET_BYTES = 32
-"""What RFC 7518 section 3.2 asks of an HS256 key."""
+"""The least length of an HS256 key (RFC 7518 section 3.2)."""
 
 _CENTURY = 100 * 366 * 86_400
 _BLOCK_WITHOUT_IDLE_TIMEOUT = timedelta(days=7)
@@ -32,7 +33,7 @@ DROPPED = {
 
 
 class ConfigError(ValueError):
-    """The settings cannot be used; the message names every problem, one a line, and no value."""
+    """The settings are invalid. The message lists every problem on a line of its own, and contains no value."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(["The settings cannot be used:", *(f"  - {problem}" for problem in problems)]))
@@ -49,102 +50,110 @@ class Settings:
     """The service's settings; the attribute is the environment variable's name."""
 
     DATABASE_URL: str = _setting("sqlite:///sessions.sqlite3", database_problem, secret=True)
-    """`postgresql://{user}:{password}@{host}/{name}` (`postgres://` is the same), or `sqlite:///path`, whose file
-    must be there; a relative path is under `instance/`."""
+    """`postgresql://{user}:{password}@{host}/{name}` (`postgres://` means the same), or `sqlite:///path`. The SQLite
+    file must exist; a relative path is relative to `instance/`."""
 
     DATABASE_CONNECTIONS: int = _setting(6, checks.number(1, 1_000))
-    """Most connections of each worker process to the database; while none of them gets an answer, others are
-    refused at once."""
+    """Most connections of each worker process to the database. If all are in use, and no call to the database has
+    completed for a second, further requests are refused at once."""
 
     JWT_SECRET_KEY: str | None = _setting(None, checks.key(shared_secret), secret=True)
-    """The auth server's shared secret: HS256, HS384 or HS512. At least 32 bytes. Exactly one of this,
+    """The secret shared with the auth server, for HS256, HS384 and HS512; at least 32 bytes. Exactly one of this,
     `JWT_PUBLIC_KEY` and `JWT_JWKS_URL` is required."""
 
     JWT_PREVIOUS_SECRET_KEY: str | None = _setting(None, checks.key(shared_secret), secret=True)
-    """The secret before `JWT_SECRET_KEY`, accepted beside it while tokens made with it are still around."""
+    """The secret that preceded `JWT_SECRET_KEY`. Tokens signed with it are accepted too; set it until they have
+    expired."""
 
     JWT_PUBLIC_KEY: str | None = _setting(None, checks.key(public_key), secret=True)
-    """The auth server's public key in PEM (RSA from 2048 bits, P-256, P-384, P-521, Ed25519, Ed448); `\\n` may stand
-    for a line break."""
+    """The auth server's public key in PEM (RSA from 2048 bits, P-256, P-384, P-521, Ed25519, Ed448); line breaks
+    may be written as `\\n`."""
 
     JWT_JWKS_URL: str | None = _setting(None, checks.address())
-    """Where the auth server publishes its keys as a JWK Set (RFC 7517); fetched, kept, and fetched again: see
-    [Keys](#keys-of-the-auth-server)."""
+    """URL of the auth server's JWK Set (RFC 7517). The service fetches it, keeps the keys in memory and refreshes them:
+    see [Keys](#keys-of-the-auth-server)."""
 
     JWT_ALLOW_SHORT_SECRET: bool = False
-    """Accept secrets under 32 bytes: only where the auth server's cannot be changed."""
+    """Accept secrets shorter than 32 bytes. Use this only if the auth server's secret cannot be changed."""
 
     JWT_ISSUER: str | None = None
-    """The `iss` that a token must have; not checked without this."""
+    """The `iss` that a token must have. If unset, `iss` is not checked."""
 
     JWT_AUDIENCE: str | None = None
-    """The `aud` that a token must have; not checked without this."""
+    """The `aud` that a token must have. If unset, `aud` is not checked."""
 
     JWT_USER_ID_CLAIM: tuple[str, ...] = _setting(("sub", "id", "user_id"), checks.some)
-    """The claims that may hold the user's id: the first one that is present counts."""
+    """The claims that may contain the user's id. The first of them that a token has is used."""
 
     USER_ID_TYPE: UserIdType = _setting("integer", checks.one_of(UserIdType))
     """`integer`: ids are whole numbers from 1 to 2^63-1. `string`: any text of 1 to 255 characters."""
 
     JWT_ROLE_CLAIM: str = "role"
-    """The claim that holds the caller's role, a text or a list; dots lead into objects (`realm_access.roles`)."""
+    """The claim with the caller's role, a string or a list. Dots address nested objects (`realm_access.roles`)."""
 
     ADMIN_ROLES: tuple[str, ...] = _setting(("admin",), checks.some)
-    """The roles that make an admin."""
+    """A user with one of these roles is an admin."""
 
     ADMIN_USER_IDS: tuple[str, ...] = ()
-    """Users who are admins whatever their token says."""
+    """Ids of users who are admins regardless of the role in their token."""
 
     AUTH_SERVER_USERINFO_URL: str | None = _setting(None, checks.address())
-    """Where the auth server answers a token with its user's `role`, for roles that no token tells: see
-    [Admins](#admins-that-only-the-auth-server-knows)."""
+    """URL at which the auth server answers a token with its user's `role`; needed if tokens contain no role: see
+    [Admins](#admins-whose-role-is-not-in-the-token)."""
 
     AUTH_SERVER_USER_URL: str | None = _setting(None, checks.address("{user_id}"))
-    """Where the auth server answers 404 for an unknown user, with `{user_id}` in it; asked with the caller's token."""
+    """URL with `{user_id}` in it, at which the auth server answers 404 for an unknown user. It is called with the
+    caller's token."""
 
     SERVICE_CREDENTIALS: Mapping[str, str] = field(
         default_factory=dict, repr=False, metadata={"check": checks.credentials}
     )
-    """`name:secret,name:secret`: who may call as a service, by HTTP Basic. Secrets have at least 16 characters."""
+    """`name:secret,name:secret`: the services that may call with HTTP Basic. A secret has at least 16
+    characters."""
 
     TRUSTED_PROXY_HOPS: int = _setting(0, checks.number(0, 10))
-    """How many proxies of ours stand in front: that many right-most `X-Forwarded-For` entries are believed."""
+    """Number of your own proxies in front of the service. As many `X-Forwarded-For` entries, counted from the right,
+    are trusted."""
 
     CORS_ALLOWED_ORIGINS: tuple[str, ...] = _setting((), checks.origins)
-    """The origins whose pages may call (`https://app.example.com`), or `*`. Cookies are never allowed."""
+    """The origins whose pages may call the service (`https://app.example.com`), or `*`. Cookies are never allowed."""
 
     MAX_SESSIONS_PER_USER: int = _setting(3, checks.number(1, 1_000))
-    """Most devices a user may be signed in on at once; `SESSION_LIMIT_POLICY` says which one gives way."""
+    """Most active sessions that a user may have at once, one for each device. `SESSION_LIMIT_POLICY` decides what a
+    sign-in above the limit does."""
 
     SESSION_LIMIT_POLICY: LimitPolicy = _setting("evict_oldest", checks.one_of(LimitPolicy))
-    """`evict_oldest`: the one created first; `evict_idle`: the least recently active; `reject`: none, 409 instead."""
+    """What a sign-in above `MAX_SESSIONS_PER_USER` does. `evict_oldest`: end the session created first. `evict_idle`:
+    end the least recently active one. `reject`: end none and answer 409."""
 
     SESSION_LIFETIME_SECONDS: int = _setting(30 * 86_400, checks.number(1, _CENTURY))
-    """How long a session lasts at most, from its creation; never extended."""
+    """How long a session lasts at most, counted from its creation. Activity does not extend it."""
 
     SESSION_IDLE_SECONDS: int = _setting(7 * 86_400, checks.number(0, _CENTURY))
-    """How long a session lasts without activity; 0 turns it off. Set it to the life of your refresh tokens."""
+    """A session without activity for this long ends; 0 turns the idle timeout off. Set it to the lifetime of your
+    refresh tokens."""
 
     REVOKED_DEVICE_SECONDS: int | None = _setting(None, checks.number(0, _CENTURY))
-    """How long a device whose session was ended by somebody else is refused by what it is, where its tokens have no
-    `sid`; `SESSION_IDLE_SECONDS` (7 days if that is 0) unless it is set. With `adopt` and a backend that never calls
-    `create`: see [step 0](integration.md#step-0-nothing-changed-but-the-gateway)."""
+    """How long a forced end (`revoked`, `admin` or `limit`) blocks the session's device, if tokens have no `sid`: a
+    token without a session is refused on that device, unless the user has signed in there again. If unset,
+    `SESSION_IDLE_SECONDS`, or 7 days if that is 0. With `adopt` and a backend that never calls `create`, see
+    [step 0](integration.md#step-0-only-the-gateway-changes)."""
 
     ACTIVITY_INTERVAL_SECONDS: int = _setting(60, checks.number(0, 86_400))
-    """How often at most a session's `last_activity` is written; 0 writes it on every call."""
+    """Least time between two writes of a session's `last_activity`; 0 writes it on every call."""
 
     MAX_SIGN_INS_PER_MINUTE: int = _setting(10, checks.number(0, 100_000))
-    """Most sessions one user may create within 60 seconds; 0 turns the rule off."""
+    """Most sessions that one user may create within 60 seconds; 0 turns the limit off."""
 
     UNKNOWN_SESSION_POLICY: UnknownSessionPolicy = _setting("reject", checks.one_of(UnknownSessionPolicy))
-    """Of a good token without a session `validate` says no (`reject`), or yes (`allow`), or one is opened (`adopt`):
-    see [the API](api.md#is-this-session-alive)."""
+    """What happens to a valid token without a session. `reject`: `validate` refuses it. `allow`: `validate` accepts it.
+    `adopt`: a session is created for it. See [the API](api.md#is-this-session-alive)."""
 
     MASK_ADDRESSES: bool = False
-    """Keep of addresses only the network, IPv4 /24 and IPv6 /48; rules compare these then."""
+    """Store only the network of an address, IPv4 /24 or IPv6 /48. Rules then compare these networks."""
 
     RETENTION_DAYS: int = _setting(90, checks.number(0, 36_500))
-    """How long ended sessions are kept before the purge removes them."""
+    """How many days ended sessions are kept before the purge deletes them."""
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))
@@ -153,7 +162,7 @@ class Settings:
 
     @property
     def idle(self) -> timedelta | None:
-        """The idle timeout; None where it is off."""
+        """The idle timeout; None if it is off."""
         return timedelta(seconds=self.SESSION_IDLE_SECONDS) if self.SESSION_IDLE_SECONDS else None
 
     @property
@@ -170,7 +179,7 @@ class Settings:
 
     @property
     def activity_interval(self) -> timedelta:
-        """How often at most activity is written."""
+        """Least time between two writes of a session's activity."""
         return timedelta(seconds=self.ACTIVITY_INTERVAL_SECONDS)
 
     @property
@@ -180,25 +189,25 @@ class Settings:
 
     @property
     def warnings(self) -> list[str]:
-        """What is allowed, but has a consequence that is easily overlooked; for operators."""
+        """Combinations of settings that are allowed but have a consequence that is easily overlooked; for operators."""
         if self.retention < self.revoked_device:
             return [
                 "RETENTION_DAYS is shorter than REVOKED_DEVICE_SECONDS or SESSION_IDLE_SECONDS: once the purge has "
-                "removed an ended session, its device may come back with a refreshed token"
+                "deleted an ended session, its device may be used again with a refreshed token"
             ]
         return []
 
     def makes_admin(self, role: object) -> bool:
-        """Return whether *role*, a text or a list as somebody else's JSON has it, holds one of `ADMIN_ROLES`."""
+        """Return whether *role*, a string or a list from another server's JSON, contains one of `ADMIN_ROLES`."""
         roles = role if isinstance(role, list) else [role]
         return any(isinstance(one, str) and one in self.ADMIN_ROLES for one in roles)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
-        """Read the settings; an empty variable is as good as an absent one.
+        """Read the settings. An empty variable counts as absent.
 
         Raises:
-            ConfigError: naming everything that is wrong, not just the first.
+            ConfigError: at least one value is invalid; the error lists all problems, not just the first.
         """
         hints = get_type_hints(cls)
         values: dict[str, Any] = {}

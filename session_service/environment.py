@@ -1,11 +1,14 @@
-"""From the text of an environment variable to a value of a setting's type; an error says what the text must be."""
+"""Converts the text of an environment variable to a setting's type."""
 
 import re
 from collections.abc import Callable, Mapping
 
 
 def parser_of(hint: object) -> Callable[[str], object]:
-    """Return what reads texts for a setting of type *hint*; it raises ValueError with words that hold no value."""
+    """Return the function that converts the text of a setting of type *hint*.
+
+    The function raises ValueError for an invalid text. The message says what the text must be, and does not contain it.
+    """
     if hint in (int, int | None):
         return _parse_integer
     if hint is bool:
@@ -32,5 +35,5 @@ def _parse_boolean(text: str) -> bool:
 def _parse_credentials(text: str) -> dict[str, str]:
     pairs = [part.strip().partition(":") for part in text.split(",") if part.strip()]
     if not all(name and secret for name, _, secret in pairs) or len({name for name, _, _ in pairs}) < len(pairs):
-        raise ValueError("must read name:secret,name:secret, with each name once")
+        raise ValueError("must have the form name:secret,name:secret, with each name once")
     return {name: secret for name, _, secret in pairs}

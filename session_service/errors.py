@@ -1,12 +1,12 @@
-"""What can go wrong, in the words of the domain; `views/problems.py` gives each its HTTP status.
+"""All errors that callers see. `views/problems.py` maps each class to its HTTP status.
 
     SessionServiceError
-    ├── InvalidRequest             what the caller sent cannot be used
+    ├── InvalidRequest             the request is malformed or breaks a rule
     │   ├── InvalidJson
     │   ├── ValidationFailed
     │   ├── BodyTooLarge
     │   └── UnsupportedMediaType
-    ├── NotAuthenticated           who is calling is not established
+    ├── NotAuthenticated           the caller's identity is not proven, or their session does not allow the call
     │   ├── TokenMissing
     │   ├── TokenInvalid
     │   ├── TokenExpired
@@ -16,7 +16,7 @@
     │   ├── RateRefusesAdoption
     │   └── ServiceRequired
     ├── AdminRequired
-    ├── NotFound                   the thing asked for does not exist, as far as this caller may know
+    ├── NotFound                   the resource does not exist, or the caller may not learn that it does
     │   ├── RouteNotFound
     │   ├── SessionNotFound
     │   ├── UserNotFound
@@ -25,13 +25,13 @@
     ├── CurrentSessionUnknown
     ├── SessionLimitReached
     ├── SignInRateExceeded
-    ├── Unavailable                something that this service needs does not answer
+    ├── Unavailable                a dependency of this service does not answer
     │   ├── DatabaseUnavailable
     │   ├── AuthServerUnavailable
     │   └── NotReady
     └── InternalError
 
-``detail`` is for people and may change; ``code`` is for programs and does not.
+`detail` is for people and may change. `code` is for programs and never changes.
 """
 
 from collections.abc import Mapping
@@ -39,18 +39,18 @@ from typing import ClassVar
 
 
 class SessionServiceError(Exception):
-    """The root: a ``code`` that never changes, and words for people."""
+    """The base class: a `code` that never changes, and a `detail` for people."""
 
     code: ClassVar[str]
     detail: ClassVar[str]
 
     def __init__(self, detail: str | None = None, *, retry_after: int | None = None, **members: object) -> None:
-        """Describe one occurrence.
+        """Create the error for one request.
 
         Args:
-            detail: what to tell the caller, where the class's own words are too general.
+            detail: replaces the class's `detail` if that is too general.
             retry_after: whole seconds after which the same call may succeed.
-            members: further members of the problem document (RFC 9457 section 3.2), JSON values.
+            members: further members of the problem document (RFC 9457 section 3.2); JSON values.
         """
         super().__init__(detail or self.detail)
         self.retry_after = retry_after
@@ -58,18 +58,18 @@ class SessionServiceError(Exception):
 
 
 class InvalidRequest(SessionServiceError):
-    """What the caller sent cannot be used."""
+    """The request is malformed or breaks a rule."""
 
 
 class InvalidJson(InvalidRequest):
-    """The body is not JSON as RFC 8259 and I-JSON (RFC 7493) have it."""
+    """The body is not JSON as RFC 8259 and I-JSON (RFC 7493) define it."""
 
     code = "invalid_json"
     detail = "The request body is not valid JSON."
 
 
 class ValidationFailed(InvalidRequest):
-    """The request was understood, but a field of it breaks a rule; ``errors`` says which."""
+    """The request can be parsed, but at least one field is invalid; `errors` names each."""
 
     code = "validation_failed"
     detail = "The request has fields that cannot be accepted."
@@ -80,74 +80,74 @@ class ValidationFailed(InvalidRequest):
 
 
 class BodyTooLarge(InvalidRequest):
-    """The body is over the limit of 16 kB."""
+    """The body is larger than 16 kB."""
 
     code = "body_too_large"
     detail = "The request body is larger than 16 kB."
 
 
 class UnsupportedMediaType(InvalidRequest):
-    """There is a body, and it is not announced as what the endpoint takes."""
+    """The request has a body, and its media type is not the one that the endpoint accepts."""
 
     code = "unsupported_media_type"
     detail = "The request body has a media type that this endpoint does not take."
 
 
 class NotAuthenticated(SessionServiceError):
-    """Who is calling is not established."""
+    """The caller's identity is not proven, or their session does not allow the call."""
 
 
 class TokenMissing(NotAuthenticated):
-    """No access token came with the request."""
+    """The request contains no access token."""
 
     code = "token_missing"
     detail = "Sign in first: this request carried no access token."
 
 
 class TokenInvalid(NotAuthenticated):
-    """A token came, and it proves nothing; it is not said which check it failed."""
+    """The request's token is not valid. The answer does not say which check failed."""
 
     code = "token_invalid"
     detail = "The access token is not valid. Please sign in again."
 
 
 class TokenExpired(NotAuthenticated):
-    """The token was good until its ``exp``."""
+    """The token was valid until its `exp`."""
 
     code = "token_expired"
     detail = "The access token has expired. Refresh it or sign in again."
 
 
 class SessionEnded(NotAuthenticated):
-    """The token is good, but the session that it stands for has ended."""
+    """The token is valid, but its session has ended."""
 
     code = "session_ended"
     detail = "This session has ended. Please sign in again."
 
 
 class SessionUnknown(NotAuthenticated):
-    """The token is good, but no session belongs to it, and `UNKNOWN_SESSION_POLICY` is `reject`."""
+    """The token is valid, but no session belongs to it, and `UNKNOWN_SESSION_POLICY` is `reject`."""
 
     code = "session_unknown"
     detail = "No session belongs to this sign-in. Please sign in again."
 
 
 class ServiceRequired(NotAuthenticated):
-    """The credentials of a service are needed, and these are none."""
+    """The endpoint requires the credentials of a service, and the request contains none that are valid."""
 
     code = "service_required"
     detail = "The service credentials are missing or wrong."
 
 
 class AdminRequired(SessionServiceError):
-    """The caller is known, and is no admin."""
+    """The caller is authenticated, but is not an admin."""
 
     code = "admin_required"
     detail = "Only admins can view other users' sessions"
 
 
 class NotFound(SessionServiceError):
-    """The thing asked for does not exist, as far as this caller may know."""
+    """The resource does not exist, or the caller may not learn that it does."""
 
 
 class RouteNotFound(NotFound):
@@ -158,21 +158,21 @@ class RouteNotFound(NotFound):
 
 
 class SessionNotFound(NotFound):
-    """No such session, or it belongs to somebody else: callers must not learn which."""
+    """The session does not exist, or it belongs to another user: callers must not learn which."""
 
     code = "session_not_found"
     detail = "Session not found"
 
 
 class UserNotFound(NotFound):
-    """We hold no session of this user, and the user directory does not know them."""
+    """No session of this user is stored, and the user directory has no such user."""
 
     code = "user_not_found"
     detail = "User not found"
 
 
 class NoCurrentSession(NotFound):
-    """The token is good, but it cannot be told which session it belongs to."""
+    """The token is valid, but the service cannot determine which session it belongs to."""
 
     code = "no_current_session"
     detail = "No session belongs to this sign-in."
@@ -186,67 +186,67 @@ class MethodNotAllowed(SessionServiceError):
 
 
 class CurrentSessionUnknown(SessionServiceError):
-    """All sessions but the current one were to be ended, and the current one cannot be told."""
+    """The caller asked to end all sessions but the current one, and the service cannot determine the current one."""
 
     code = "current_session_unknown"
-    detail = "It cannot be told which session is the current one, so none was closed."
+    detail = "The service cannot determine which session is the current one, so none was closed."
 
 
 class SessionLimitReached(SessionServiceError):
-    """The user is signed in on as many devices as are allowed, and none gives way."""
+    """The user has as many active sessions as are allowed, and the policy `reject` ends none of them."""
 
     code = "session_limit_reached"
     detail = "You are signed in on as many devices as are allowed. Sign out on one of them first."
 
 
 class SignInRateExceeded(SessionServiceError):
-    """The user signed in too often within the last minute."""
+    """The user signed in too often within the last 60 seconds."""
 
     code = "sign_in_rate_exceeded"
     detail = "Too many sign-ins within a minute. Please wait a moment."
 
 
 class LimitRefusesAdoption(NotAuthenticated):
-    """The token was about to get a session at its first sight, and all places are taken."""
+    """A token without a session cannot be adopted: its user has as many active sessions as are allowed."""
 
     code = SessionLimitReached.code
     detail = SessionLimitReached.detail
 
 
 class RateRefusesAdoption(NotAuthenticated):
-    """The token was about to get a session at its first sight, and its user got too many within the last minute."""
+    """A token without a session cannot be adopted: its user created too many within the last 60 seconds."""
 
     code = SignInRateExceeded.code
     detail = SignInRateExceeded.detail
 
 
 class Unavailable(SessionServiceError):
-    """Something that this service needs does not answer: neither a yes nor a no."""
+    """A dependency of this service does not answer, so the request is neither granted nor refused."""
 
 
 class DatabaseUnavailable(Unavailable):
-    """The database did not answer; a change that was under way may or may not have happened."""
+    """The database did not answer. A change that was in progress may or may not have been committed."""
 
     code = "database_unavailable"
     detail = "The service cannot reach its database. Please try again in a moment."
 
 
 class AuthServerUnavailable(Unavailable):
-    """The auth server was asked and did not give an answer that can be used."""
+    """The auth server did not answer, or its answer is not usable."""
 
     code = "auth_server_unavailable"
     detail = "The auth server cannot be reached. Please try again in a moment."
 
 
 class NotReady(Unavailable):
-    """The service runs, but should not be sent requests yet; ``missing`` says why."""
+    """The service runs but cannot serve requests at the moment; `missing` lists the reasons."""
 
     code = "not_ready"
     detail = "The service is not ready."
 
 
 class InternalError(SessionServiceError):
-    """A fault of this service's own; the log knows more, under the same ``request_id``."""
+    """A fault in this service. The log has the details, under the same `request_id`."""
 
     code = "internal_error"
     detail = "Something went wrong on our side. Please try again."

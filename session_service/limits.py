@@ -1,6 +1,6 @@
 """How long anything may take and how many threads may wait for it: every bound of a request, in one table.
 
-`docs/operations.md`, "When the database does not answer", explains the same values to operators; a test compares them.
+`docs/runbook.md`, "When the database does not answer", explains the same values to operators; a test compares them.
 """
 
 from datetime import timedelta

@@ -1,7 +1,8 @@
-"""What is counted and measured, for Prometheus. No label holds a user, a session, or anything else that a client chose.
+"""The metrics for Prometheus. No label contains a user, a session, or any other value that a client chose.
 
-Each worker writes into files of its own under `PROMETHEUS_MULTIPROC_DIR`, which `gunicorn.conf.py` names before this
-is imported; whichever worker is asked adds them up. What a worker counted stays when it ends.
+Each worker writes to its own files in the folder `PROMETHEUS_MULTIPROC_DIR`, which `gunicorn.conf.py` sets before this
+module is imported. The worker that answers `/metrics` adds up the files of all workers. The counts of a worker that has
+ended remain.
 """
 
 import os
@@ -21,7 +22,10 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 
 
 def _counter(name: str, text: str, label: str | None = None, values: Iterable[str] = ()) -> Counter:
-    """Return a counter; with *values* of its label that begin at nought, for a rate knows no first step."""
+    """Return a counter. Its label's *values* start at 0.
+
+    Prometheus' `rate` does not see the first increase of a series that starts at 1.
+    """
     counter = Counter(name, text, [label] if label else [], namespace="session_service", registry=_own)
     for value in values:
         counter.labels(value)
@@ -33,7 +37,7 @@ def _histogram(name: str, text: str, *labels: str) -> Histogram:
 
 
 def _gauge(name: str, text: str, *labels: str, over_workers: str) -> Gauge:
-    return Gauge(  # the type of the mode is a long list of literals
+    return Gauge(  # type of `multiprocess_mode`: a long list of literals
         name,
         text,
         labels,
@@ -43,54 +47,61 @@ def _gauge(name: str, text: str, *labels: str, over_workers: str) -> Gauge:
     )
 
 
-requests = _histogram("request_seconds", "Requests, and how long they took.", "route", "method", "status")
-unreadable_requests = _counter("unreadable_requests", "What arrived and was no HTTP.")
+requests = _histogram("request_seconds", "Duration of requests.", "route", "method", "status")
+unreadable_requests = _counter("unreadable_requests", "Requests that were not valid HTTP.")
 
 sign_ins = _counter(
     "sign_ins",
-    "Sessions that were opened, or refused with a code.",
+    "Sessions created, by sign-in or adoption, and sign-ins refused, by error code.",
     "outcome",
     ("created", "adopted", SessionEnded.code, SessionLimitReached.code, SignInRateExceeded.code),
 )
-sessions_ended = _counter("sessions_ended", "Ends that were put on record.", "reason", get_args(EndReason))
+sessions_ended = _counter("sessions_ended", "Recorded ends of sessions.", "reason", get_args(EndReason))
 limit_hits = _counter(
-    "limit_hits", "Sign-ins for which somebody had to give way, or would have had to.", "policy", get_args(LimitPolicy)
+    "limit_hits",
+    "Sign-ins that exceeded the device limit: sessions were ended, or the sign-in was refused.",
+    "policy",
+    get_args(LimitPolicy),
 )
-validations = _counter("validations", "Answers to `validate`: yes, or the code of the error.", "outcome")
+validations = _counter(
+    "validations", "Answers of `validate`: `active`, `without_session`, or the error code.", "outcome"
+)
 tokens_refused = _counter(
     "tokens_refused",
-    "Access tokens that proved nothing.",
+    "Access tokens that were refused.",
     "reason",
     ("missing", "malformed", "signature", "algorithm", "expired", "not_yet_valid", "claims"),
 )
 
-database_wait = _histogram("database_wait_seconds", "How long a transaction waited for a connection.")
-database_transactions = _histogram("database_transaction_seconds", "How long transactions took, the wait included.")
+database_wait = _histogram("database_wait_seconds", "How long transactions waited for a connection.")
+database_transactions = _histogram(
+    "database_transaction_seconds", "Duration of transactions, connection wait included."
+)
 database_refusals = _counter(
     "database_refusals",
-    "Transactions that the database did not answer.",
+    "Transactions that failed: database unavailable, or no connection free.",
     "reason",
     ("no_connection", "unavailable"),
 )
-connections_in_use = _gauge("database_connections_in_use", "Connections in use.", over_workers="livesum")
-connections_max = _gauge("database_connections_max", "Connections that there may be.", over_workers="livesum")
+connections_in_use = _gauge("database_connections_in_use", "Database connections in use.", over_workers="livesum")
+connections_max = _gauge("database_connections_max", "Maximum number of database connections.", over_workers="livesum")
 
 keys_fetched = _gauge(
     "keys_fetched_timestamp_seconds",
-    "When the key set was last fetched, by the worker that is behind the others; or when that one began to try.",
+    "When the key set was last fetched, or first requested if no fetch has succeeded; of all workers the earliest.",
     "source",
     over_workers="livemin",
 )
-key_fetches = _counter("key_fetches", "Calls of the key set.", "outcome", ("good", "failed"))
+key_fetches = _counter("key_fetches", "Fetches of the key set.", "outcome", ("good", "failed"))
 auth_server_calls = _counter(
-    "auth_server_calls", "Calls of the auth server.", "outcome", ("answered", "failed", "refused")
+    "auth_server_calls", "Calls to the auth server.", "outcome", ("answered", "failed", "refused")
 )
 
-info = _gauge("info", "Which release this is.", "version", over_workers="livemax")
+info = _gauge("info", "The running release.", "version", over_workers="livemax")
 
 
 def exposition(more: Iterable[Metric]) -> bytes:
-    """Return all of it, and *more*, in Prometheus' text format."""
+    """Return all metrics of this server, and *more*, in Prometheus' text format."""
     registry = _own
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()

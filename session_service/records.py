@@ -1,4 +1,7 @@
-"""Plain values that all parts of the package share: who is calling, from what, and what a session is. No behaviour."""
+"""Plain values that all folders share: tokens, callers, devices, sessions, and plans.
+
+No behaviour, no Flask, no database: every module may import this one.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,71 +22,71 @@ DirectoryState = Literal["not configured", "not asked yet", "answers", "does not
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What a verified access token says of its bearer; nothing of its text is kept."""
+    """The content of a verified access token. Its text is not kept."""
 
     user_id: str
-    """Canonical: `USER_ID_TYPE=integer` gives the decimal digits without leading zeros."""
+    """In canonical form: decimal digits without leading zeros if `USER_ID_TYPE` is `integer`."""
     sid: str | None
-    """The auth server's own session id, where it gives one (OpenID Connect Front-Channel Logout 1.0 section 3)."""
+    """The auth server's session id, the claim `sid` (OpenID Connect Front-Channel Logout 1.0 section 3), if present."""
     key: bytes
-    """32 bytes that stand for this token of this user: SHA-256 of its `jti`, else of its signing input."""
+    """32 bytes that identify this user's token: a SHA-256 of its `jti`, or of its signing input if it has no `jti`."""
     exp: int
-    """When it expires, in seconds since 1970, as its claim says."""
+    """The claim `exp`: seconds since 1970-01-01 UTC."""
     expires_at: datetime
-    """The same as an instant, or the last one that there is."""
+    """`exp` as an instant; the last possible `datetime` if `exp` is later."""
     is_admin: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is calling: a user, perhaps an admin, by a token; or a service, by its name."""
+    """The caller: a user (perhaps an admin) identified by a token, or a service identified by its name."""
 
     user_id: str | None = None
     is_admin: bool = False
     service: str | None = None
     bearer: str | None = field(default=None, repr=False)
-    """The raw token, only for asking the auth server in the caller's own name; never stored, never logged."""
+    """The raw token, only for calls to the auth server on the caller's behalf; never stored, never logged."""
 
     @property
     def name(self) -> str:
-        """What `ended_by` remembers: the user's id, or `service:` and its name."""
+        """The value for `ended_by`: the user's id, or `service:` and the service's name."""
         return self.user_id if self.user_id is not None else f"service:{self.service}"
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """What can be observed of the caller's machine."""
+    """What the request shows of the caller's machine."""
 
     user_agent: str | None
     address: str | None
-    """As the connection or the trusted proxies have it; None where it is not an address (a Unix socket)."""
+    """From the connection or the trusted proxies; None if there is no IP address (a Unix socket)."""
     platform_version: str | None = None
-    """The header `Sec-CH-UA-Platform-Version`; browsers say by it alone whether a Windows is 10 or 11."""
+    """The header `Sec-CH-UA-Platform-Version`, the only one that distinguishes Windows 10 from Windows 11."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedDevice:
-    """The device that a request comes from, as far as rules compare it."""
+    """The properties of the request's device that rules compare."""
 
     device_key: str
     network: str | None
     is_recognised: bool
     """Whether the user agent names a browser or an app, not an HTTP library."""
     is_handheld: bool = False
-    """A phone or a tablet: it changes networks."""
+    """Whether it is a phone or a tablet: these change networks."""
     device_fingerprint: str | None = None
-    """What a sign-in gave as such; other requests have none."""
+    """From the body of a sign-in; other requests have none."""
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a session ends that somebody ended: the four columns that the flip of its row writes."""
+    """An end by a user, an admin, a service or the device limit: the four columns that record it."""
 
     reason: EndReason
     by: str
-    """`Principal.name` of who ended it."""
+    """`Principal.name` of the caller."""
     at: datetime
-    """What the row gets, unless the session was in use later than that by another clock."""
+    """Becomes `ended_at`, unless the stored `last_activity` is later (another machine's clock): then that one does."""
     successor_id: int | None = None
     because: Because | None = None
 
@@ -96,13 +99,13 @@ class SessionEvent(NamedTuple):
     user_id: str
     reason: EndReason | CreationReason
     by: str | None
-    """`Principal.name` of who did it; None where a time limit ended the session."""
+    """`Principal.name` of the caller; None if a time limit ended the session."""
     successor_id: int | None = None
     because: Because | None = None
 
 
 class StoredSession(NamedTuple):
-    """One row of `sessions`, as far as rules and answers need it."""
+    """The columns of a row of `sessions` that rules and answers need."""
 
     id: int
     sid: str | None
@@ -127,7 +130,7 @@ class StoredSession(NamedTuple):
 
 
 class UnendedSession(NamedTuple):
-    """What the purge needs of a session without a recorded end."""
+    """The columns that the purge needs of a session without a recorded end."""
 
     user_id: str
     id: int
@@ -137,22 +140,22 @@ class UnendedSession(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MatchingRules:
-    """The settings that a device is matched by, at one instant."""
+    """The settings by which a device is matched, at one instant."""
 
     idle: timedelta | None
     blocked_since: datetime
     """A forced end after this instant blocks its device."""
     same_network_only: bool = False
-    """Whether the network must be the session's, unless the device is a phone or a tablet."""
+    """Whether a device other than a phone or a tablet must be in the session's network."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignInState:
-    """What decides a sign-in, as read under the user's lock."""
+    """The input of `plan_sign_in`, read under the user's lock."""
 
     device: ObservedDevice
     token_sessions: Sequence[StoredSession]
-    """The sessions that the token stands for already, newest first."""
+    """The sessions that the token already belongs to, newest first."""
     created_at: Sequence[datetime]
     """When the user's newest sessions were created, newest first."""
     unended: Sequence[StoredSession]
@@ -161,7 +164,7 @@ class SignInState:
 
 @dataclass(frozen=True, slots=True)
 class SignInLimits:
-    """The settings that a sign-in is planned by."""
+    """The settings that limit a sign-in."""
 
     max_sessions: int
     policy: LimitPolicy
@@ -175,17 +178,17 @@ class SignInRefusal(NamedTuple):
 
     code: Literal["session_ended", "session_limit_reached", "sign_in_rate_exceeded"]
     retry_after: int | None = None
-    """Whole seconds."""
+    """Whole seconds after which the sign-in may be repeated."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignInPlan:
-    """What a sign-in does: in this order, in one transaction."""
+    """What a sign-in does, in this order and in one transaction."""
 
     begins_at: datetime
     """The new session's `created_at`."""
     timed_out: list[tuple[StoredSession, tuple[datetime, EndReason]]] = field(default_factory=list)
-    """Sessions whose end by a time limit is to be recorded."""
+    """Sessions that a time limit has ended, with the instant and the reason to record."""
     replaced: list[StoredSession] = field(default_factory=list)
     evicted: list[StoredSession] = field(default_factory=list)
     """In the order of eviction."""
@@ -193,7 +196,7 @@ class SignInPlan:
 
 
 class PurgeRuns(NamedTuple):
-    """What all runs of the purge have done together."""
+    """The totals of all complete runs of the purge."""
 
     runs: int
     ends: int

@@ -1,4 +1,4 @@
-"""The three tables: sessions, the tokens that they were seen with, and the users whose limit is locked."""
+"""Create three tables: sessions, their tokens, and one row for each user, which sign-ins lock."""
 
 import sqlalchemy as sa
 from alembic import op

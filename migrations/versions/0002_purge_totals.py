@@ -1,4 +1,4 @@
-"""One row that says what the purge has done so far, and when it last ran to its end: for `/metrics`."""
+"""Create a table of one row for `/metrics`: the purge's totals, and when it was last completed."""
 
 import sqlalchemy as sa
 from alembic import op

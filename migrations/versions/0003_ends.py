@@ -1,4 +1,4 @@
-"""Why a service ended a session; sessions that commands ended, by reason; the purge's totals by what they count."""
+"""Add the cause of an end and the counts of ends by commands; rename the purge's totals by what they count."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""A token such as the auth server would issue by these settings: for trying the service out."""
+"""Creates tokens as the auth server would issue them, to try the service out."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,10 +9,12 @@ from session_service.config import Settings
 
 
 def example_token(settings: Settings, user_id: str, *, role: str | None, lasts: timedelta, now: datetime) -> str:
-    """Return a token that this service accepts for *user_id*, with the user in the claim `id` where that is read.
+    """Return a token that this service accepts for *user_id*.
+
+    The user's id is in the claim `id` if `JWT_USER_ID_CLAIM` lists it, otherwise in the first claim listed there.
 
     Raises:
-        ValueError: this service has no shared secret, so only the auth server can issue tokens.
+        ValueError: `JWT_SECRET_KEY` is not set, so only the auth server can issue tokens.
     """
     if settings.JWT_SECRET_KEY is None:
         raise ValueError("only the auth server can issue tokens here: this service has no JWT_SECRET_KEY")

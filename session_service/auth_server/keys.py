@@ -1,6 +1,6 @@
-"""The auth server's keys: from a PEM or a JWK Set to keys, each with the algorithms that it may be used with.
+"""Parses the auth server's keys: from a secret, a PEM or a JWK Set to keys, each with its permitted algorithms.
 
-No claims here, no settings, and nothing is fetched.
+No claims, no settings and no network here.
 """
 
 import json
@@ -22,29 +22,29 @@ from session_service.rules.identifiers import is_short_text
 HMAC_ALGORITHMS = ("HS256", "HS384", "HS512")
 RSA_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 EC_ALGORITHMS = {"secp256r1": ("ES256",), "secp384r1": ("ES384",), "secp521r1": ("ES512",)}
-"""Each algorithm names its curve (RFC 7518 section 3.4), so a key of one curve serves one algorithm."""
+"""By curve. Each algorithm prescribes its curve (RFC 7518 section 3.4), so a key fits exactly one algorithm."""
 
 MIN_RSA_BITS = 2048
-"""RFC 7518 section 3.3."""
+"""The least size of an RSA key (RFC 7518 section 3.3)."""
 
 MAX_KEYS = 100
-"""More than any auth server publishes at once."""
+"""Most keys in a set; auth servers publish far fewer."""
 
-_KINDS: dict[object, Any] = {"RSA": RSAAlgorithm, "EC": ECAlgorithm, "OKP": OKPAlgorithm}
+_ALGORITHM_CLASSES: dict[object, Any] = {"RSA": RSAAlgorithm, "EC": ECAlgorithm, "OKP": OKPAlgorithm}
 _PUBLIC_MEMBERS = ("kty", "n", "e", "crv", "x", "y")
-"""Of RFC 7518 section 6 and RFC 8037 section 2: what was published of a private key by mistake is not even read."""
+"""From RFC 7518 section 6 and RFC 8037 section 2. Private members that were published by mistake are not read."""
 
 
 class KeyProblem(ValueError):
-    """A key cannot be used; the words complete the name of its setting, and hold nothing of the key."""
+    """A key cannot be used. The message continues the name of its setting, and contains no part of the key."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """A key of the auth server, with the algorithms that it may be used with: of one family only."""
+    """A key of the auth server, with its permitted algorithms, all of one family."""
 
     material: Any
-    """A secret's text, or a public key of `cryptography`."""
+    """The text of a secret, or a public key object of `cryptography`."""
     algorithms: tuple[str, ...]
     kid: str | None = None
 
@@ -53,7 +53,7 @@ def shared_secret(text: str) -> Key:
     """Return the secret *text* as a key.
 
     Raises:
-        KeyProblem: it is a public key in one of its forms, which would be no secret.
+        KeyProblem: it is a public key in PEM or another text form, so it is not secret.
     """
     try:
         HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(text)
@@ -61,7 +61,7 @@ def shared_secret(text: str) -> Key:
     except PyJWTError:
         is_public = True
     if is_public:
-        raise KeyProblem("must be a shared secret; a public key belongs into JWT_PUBLIC_KEY")
+        raise KeyProblem("must be a shared secret; set JWT_PUBLIC_KEY for a public key")
     return Key(text, HMAC_ALGORITHMS)
 
 
@@ -69,12 +69,12 @@ def public_key(pem: str) -> Key:
     """Return the public key in *pem*.
 
     Raises:
-        KeyProblem: no public key in PEM, a private one, too short, or of a kind without a JWT algorithm.
+        KeyProblem: not a public key in PEM, a private key, too short, or of a type without a JWT algorithm.
     """
     if "PRIVATE KEY" in pem:
         raise KeyProblem("must be the public key; the private one stays on the auth server")
     try:
-        # Environment files often hold line breaks as a backslash and an n.
+        # Environment files often contain a backslash and an n instead of a line break.
         material = load_pem_public_key(pem.replace("\\n", "\n").encode())
     except (ValueError, UnsupportedAlgorithm) as error:
         raise KeyProblem("must be a public key in PEM") from error
@@ -82,46 +82,50 @@ def public_key(pem: str) -> Key:
 
 
 def parse_key_set(body: bytes) -> tuple[Key, ...]:
-    """Return the keys of a JWK Set (RFC 7517 section 5) that verify signatures; others in it are passed over.
+    """Return the keys of a JWK Set (RFC 7517 section 5) that verify signatures; other keys in it are ignored.
 
     Raises:
-        KeyProblem: no JWK Set, or none of its keys can be used.
+        KeyProblem: not a JWK Set, or it contains no usable key.
     """
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise KeyProblem("is no JSON") from error
+        raise KeyProblem("is not JSON") from error
     entries = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(entries, list) or len(entries) > MAX_KEYS:
-        raise KeyProblem(f"is no set of at most {MAX_KEYS} keys")
+        raise KeyProblem(f"is not a JWK Set of at most {MAX_KEYS} keys")
     keys = tuple(key for entry in entries if isinstance(entry, dict) and (key := _parse_key(entry)))
     if not keys:
-        raise KeyProblem("holds no key that can be used")
+        raise KeyProblem("contains no usable key")
     return keys
 
 
 def _parse_key(entry: Mapping[str, Any]) -> Key | None:
-    """Return the key of one JWK (RFC 7517 section 4), or None where it is not for us or cannot be used."""
-    kid, kind, operations = entry.get("kid"), entry.get("kty"), entry.get("key_ops", ["verify"])
+    """Return the key of one JWK (RFC 7517 section 4); None if it is not for signatures or not usable."""
+    kid, key_type, operations = entry.get("kid"), entry.get("kty"), entry.get("key_ops", ["verify"])
     is_for_signatures = entry.get("use", "sig") == "sig" and isinstance(operations, list) and "verify" in operations
-    if not (is_for_signatures and isinstance(kind, str) and kind in _KINDS):
+    if not (is_for_signatures and isinstance(key_type, str) and key_type in _ALGORITHM_CLASSES):
         return None
     if kid is not None and not (isinstance(kid, str) and is_short_text(kid)):
         return None
     public = {name: entry[name] for name in _PUBLIC_MEMBERS if name in entry}
     try:
-        material = _KINDS[kind].from_jwk(public)
+        material = _ALGORITHM_CLASSES[key_type].from_jwk(public)
         algorithms = _algorithms_of(material)
     except (PyJWTError, ValueError, TypeError, AttributeError, UnsupportedAlgorithm):
         return None
-    named = entry.get("alg")
-    if named is None:
+    algorithm = entry.get("alg")
+    if algorithm is None:
         return Key(material, algorithms, kid)
-    return Key(material, (named,), kid) if named in algorithms else None
+    return Key(material, (algorithm,), kid) if algorithm in algorithms else None
 
 
 def _algorithms_of(material: object) -> tuple[str, ...]:
-    """Return what *material* may verify: one family only, never HMAC (RFC 8725 section 3.1)."""
+    """Return the algorithms that *material* may verify: one family only, never HMAC (RFC 8725 section 3.1).
+
+    Raises:
+        KeyProblem: *material* is too short, or of a type without a JWT algorithm.
+    """
     if isinstance(material, RSAPublicKey) and material.key_size >= MIN_RSA_BITS:
         return RSA_ALGORITHMS
     if isinstance(material, EllipticCurvePublicKey) and material.curve.name in EC_ALGORITHMS:

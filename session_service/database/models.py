@@ -1,4 +1,7 @@
-"""The five tables. No queries: those are in `store`; made only by the migrations, never by `create_all`."""
+"""The five tables. Only migrations create them, never `create_all`. No queries here.
+
+Queries are in `session_queries`, `purge_queries`, `personal_data_queries` and `statements`.
+"""
 
 from datetime import UTC, datetime
 
@@ -10,18 +13,18 @@ from sqlalchemy.types import TypeDecorator
 from session_service.records import Because, EndReason, IpSource
 
 SCHEMA_REVISION = "0003"
-"""The migration that this code needs at least; `/readyz` compares, a newer schema is fine."""
+"""The oldest schema that this code can run on. `/readyz` compares it with the database; a newer one is accepted."""
 
 
 VERSION_TABLE = "session_service_version"
-"""Where the migrations note how far they are; not Alembic's default name, which another service may use."""
+"""The table with the revision of the schema. Not Alembic's default name: another service may use that."""
 
 
 OPEN, ENDED = text("ended_at IS NULL"), text("ended_at IS NOT NULL")
 
 
 class Base(DeclarativeBase):
-    """The models' base; every constraint has a name, so that every migration can be undone."""
+    """The models' base class. Every constraint gets a name, so that every migration can be reverted."""
 
     metadata = MetaData(
         naming_convention={
@@ -35,30 +38,34 @@ class Base(DeclarativeBase):
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An instant, timezone-aware in Python on both databases; SQLite has no type for it and stores UTC."""
+    """An instant, timezone-aware in Python for both databases. SQLite has no such type, so UTC is stored there."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse naive values: nobody can tell which instant they mean."""
+        """Convert to UTC.
+
+        Raises:
+            ValueError: *value* is naive, so the instant is ambiguous.
+        """
         if value is not None and value.tzinfo is None:
             raise ValueError("naive datetime")
         return value.astimezone(UTC) if value is not None else None
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give back UTC, whatever time zone the connection uses."""
+        """Return the value in UTC, whatever the connection's time zone is."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class UserSession(Base):
-    """One signed-in device of one user; a row ends once, and is deleted by the purge or with its user."""
+    """One signed-in device of one user. A session ends once; the purge or the user's erasure deletes its row."""
 
     __tablename__ = "sessions"
     __table_args__ = (
-        # No index holds last_activity, so that writing it stays a heap-only update on PostgreSQL.
+        # No index contains last_activity, so that an update of it is heap-only (HOT) on PostgreSQL.
         Index("ix_sessions_open", "user_id", "id", postgresql_where=OPEN, sqlite_where=OPEN),
         Index("ix_sessions_ended", "ended_at", postgresql_where=ENDED, sqlite_where=ENDED),
         Index(None, "user_id", "id"),
@@ -66,12 +73,12 @@ class UserSession(Base):
     )
 
     id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), Identity(), primary_key=True)
-    """Never used twice, and gives the order of creation."""
+    """Never reused; ascending in the order of creation."""
     sid: Mapped[str | None] = mapped_column(String(255))
-    """The auth server's own session id, null without one."""
+    """The auth server's session id (the claim `sid`); null without one."""
     user_id: Mapped[str] = mapped_column(String(255))
     device_fingerprint: Mapped[str | None] = mapped_column(String(255))
-    """As the client gave it: not an identity, many browsers send the same."""
+    """As the client sent it. It identifies no device: many browsers send the same."""
     device_key: Mapped[str] = mapped_column(String(255))
     """Browser family, system family and model, without versions."""
     device_name: Mapped[str] = mapped_column(String(255))
@@ -81,41 +88,42 @@ class UserSession(Base):
     user_agent: Mapped[str | None] = mapped_column(String(512))
     """Null in new rows; releases up to 0.1.0 stored the raw header."""
     ip_address: Mapped[str | None] = mapped_column(String(45))
-    """What is shown; null only where no address is known at all."""
+    """The address that callers see; null only if no address is known."""
     ip_source: Mapped[IpSource] = mapped_column(String(8))
     network: Mapped[str | None] = mapped_column(String(49))
-    """What rules go by: the observed IPv4 address, or the /64 of an observed IPv6 address (masked: /24 or /48)."""
+    """What rules compare: the observed IPv4 address, or the /64 of the observed IPv6 address (masked: /24 or /48)."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_activity: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    """The absolute end; never moves."""
+    """The end by lifetime; never changes."""
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     end_reason: Mapped[EndReason | None] = mapped_column(String(16))
     ended_by: Mapped[str | None] = mapped_column(String(263))
-    """The user id, or `service:` and a name; null where time ran out, or where that user was erased."""
+    """A user id, or `service:` and a name; null if a time limit ended the session or that user was erased."""
     successor_id: Mapped[int | None] = mapped_column(BigInteger().with_variant(Integer, "sqlite"))
-    """The session that took its place; not a foreign key, it may be purged on its own."""
+    """The new session because of which this one ended (`replaced`, `limit`). No foreign key: it may be purged first."""
     because: Mapped[Because | None] = mapped_column(String(16))
     """What the admin or the service that ended it gave as the cause."""
 
 
 class SessionToken(Base):
-    """Which session a token was seen with; several sessions share a key where tokens are byte-identical."""
+    """Which session a token belongs to. Byte-identical tokens have one key, which may belong to several sessions."""
 
     __tablename__ = "session_tokens"
     __table_args__ = (Index(None, "session_id"), Index(None, "expires_at"))
 
     token_key: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
-    """SHA-256, never the token."""
+    """A SHA-256 digest, never the token itself."""
     session_id: Mapped[int] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    """The token's own end; after it the row is of no use."""
+    """The token's `exp`. Afterwards the row has no use, and the purge deletes it."""
     is_opener: Mapped[bool]
-    """Whether it opened the session; otherwise it was recognised by its device, which counts less."""
+    """Whether this token created the session. Otherwise it was matched by its device; that counts only for a token
+    that has created no session."""
 
 
 class SessionOwner(Base):
-    """One row a user: what the device limit locks."""
+    """One row for each user: the row that sign-ins lock."""
 
     __tablename__ = "session_owners"
 
@@ -123,23 +131,23 @@ class SessionOwner(Base):
 
 
 class PurgeTotals(Base):
-    """One row: what the purge has done so far."""
+    """A single row: the totals of all complete runs of the purge."""
 
     __tablename__ = "purge_totals"
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     """Always 1."""
     runs: Mapped[int] = mapped_column(BigInteger)
-    """How often it ran to its end."""
+    """Number of complete runs."""
     ends: Mapped[int] = mapped_column(BigInteger)
-    """Ends by a time limit that it recorded."""
+    """Recorded ends by a time limit."""
     sessions: Mapped[int] = mapped_column(BigInteger)
     tokens: Mapped[int] = mapped_column(BigInteger)
     last_run_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class CommandEnds(Base):
-    """Sessions that commands ended, by reason: a command's process has no metrics that anybody reads."""
+    """Number of sessions that commands ended, by reason: nothing scrapes the metrics of a command's process."""
 
     __tablename__ = "command_ends"
 

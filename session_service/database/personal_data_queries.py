@@ -1,4 +1,4 @@
-"""The SQL of what is held of one user, as functions, to be called within a `transaction`."""
+"""The SQL for the data stored about one user, as functions to be called within a `transaction`."""
 
 from collections.abc import Collection
 from typing import Any, cast
@@ -16,37 +16,37 @@ Row = dict[str, Any]
 
 
 def list_owners(user_id: str) -> list[Row]:
-    """Return the user's own row, if there is one."""
+    """Return the user's row of `session_owners`, if there is one."""
     return _rows(select(_owners).where(_owners.c.user_id == user_id))
 
 
 def list_sessions_after(user_id: str, after: int, limit: int) -> list[Row]:
-    """Return the user's next sessions by id, with every column that there is."""
+    """Return the user's next sessions after the id *after*, with all columns."""
     of_user = and_(_sessions.c.user_id == user_id, _sessions.c.id > after)
     return _rows(select(_sessions).where(of_user).order_by(_sessions.c.id).limit(limit))
 
 
 def list_tokens(session_ids: Collection[int]) -> list[Row]:
-    """Return when the tokens of these sessions expire, by session; the digests say nothing to a person."""
+    """Return when the tokens of these sessions expire, by session. Digests are left out: a person cannot use them."""
     columns = (_tokens.c.session_id, _tokens.c.expires_at, _tokens.c.is_opener)
     return _rows(select(*columns).where(_tokens.c.session_id.in_(session_ids)).order_by(*columns))
 
 
 def id_span() -> tuple[int, int]:
-    """Return the lowest and the highest id of all sessions; 1 and 0 where there is none."""
+    """Return the lowest and the highest id of all sessions; 1 and 0 if there are none."""
     first, last = execute(select(func.min(_sessions.c.id), func.max(_sessions.c.id))).one()
     return (1, 0) if first is None else (first, last)
 
 
 def list_ended_by(user_id: str, first: int, last: int) -> list[Row]:
-    """Return what *user_id* ended of others' sessions, as far as their ids are from *first* to *last*."""
+    """Return the sessions of other users that *user_id* ended, with ids from *first* to *last*, both inclusive."""
     columns = (_sessions.c.id.label("session_id"), _sessions.c.ended_at, _sessions.c.end_reason)
     in_range = _sessions.c.id.between(first, last)
     return _rows(select(*columns).where(in_range, _ended_by(user_id)).order_by(_sessions.c.id))
 
 
 def count_held(user_id: str) -> tuple[int, int]:
-    """Return how many sessions there are of the user, and how many tokens of these."""
+    """Return how many sessions the user has, ended or not, and how many tokens these have."""
     sessions = select(func.count()).select_from(_sessions).where(_sessions.c.user_id == user_id)
     ids = select(_sessions.c.id).where(_sessions.c.user_id == user_id)
     tokens = select(func.count()).select_from(_tokens).where(_tokens.c.session_id.in_(ids))
@@ -54,16 +54,19 @@ def count_held(user_id: str) -> tuple[int, int]:
 
 
 def delete_user(user_id: str) -> tuple[int, int]:
-    """Remove the user's sessions, their tokens and the user's own row, with that locked; return how many of the two."""
+    """Delete the user's sessions, their tokens and the user's own row; return how many sessions and tokens.
+
+    The caller holds the user's lock.
+    """
     _, tokens = count_held(user_id)
-    # The tokens go after their sessions, as in a purge: the other way round the two would block each other.
+    # Sessions first, tokens by the cascade, as in a purge: in the other order the two could deadlock.
     sessions = _changed(delete(_sessions).where(_sessions.c.user_id == user_id))
     _changed(delete(_owners).where(_owners.c.user_id == user_id))
     return sessions, tokens
 
 
 def erase_who_ended(session_ids: Collection[int], user_id: str) -> int:
-    """Take the user's id out of these sessions of others; return out of how many."""
+    """Set `ended_by` to null in those sessions of other users that *user_id* ended; return how many."""
     named = and_(_sessions.c.id.in_(session_ids), _ended_by(user_id))
     return _changed(update(_sessions).where(named).values(ended_by=None))
 

@@ -1,6 +1,6 @@
-"""The purge's SQL, as functions, to be called within a `transaction`: each touches at most *limit* rows.
+"""The SQL of the purge, as functions to be called within a `transaction`. Each changes a bounded number of rows.
 
-Rows that another transaction holds are left for the next run (`SKIP LOCKED`; SQLite has one writer at a time).
+Rows that another transaction has locked are left for the next run (`SKIP LOCKED`; SQLite has one writer at a time).
 """
 
 from collections.abc import Collection, Mapping
@@ -20,28 +20,28 @@ _totals = cast(Table, PurgeTotals.__table__)
 _owners = cast(Table, SessionOwner.__table__)
 _command_ends = cast(Table, CommandEnds.__table__)
 _has_session = select(_sessions.c.id).where(_sessions.c.user_id == _owners.c.user_id).exists()
-_open_columns = [_sessions.c[name] for name in UnendedSession._fields]
+_unended_columns = [_sessions.c[name] for name in UnendedSession._fields]
 
 
 def list_unended_after(after: UnendedSession | None, limit: int) -> list[UnendedSession]:
-    """Return the next sessions whose end is not on record, in the order of their partial index; no lock is taken."""
+    """Return the next sessions without a recorded end, in the order of their partial index; lock none."""
     key = tuple_(_sessions.c.user_id, _sessions.c.id)
-    page = select(*_open_columns).where(_sessions.c.ended_at.is_(None)).order_by(*key.clauses).limit(limit)
+    page = select(*_unended_columns).where(_sessions.c.ended_at.is_(None)).order_by(*key.clauses).limit(limit)
     if after is not None:
         page = page.where(key > tuple_(after.user_id, after.id))
     return [UnendedSession._make(row) for row in execute(page)]
 
 
 def lock_unended(ids: Collection[int]) -> list[UnendedSession]:
-    """Lock those of these sessions that nobody else holds and that have no end on record; return them as they are."""
-    unended = select(*_open_columns).where(_sessions.c.id.in_(ids), _sessions.c.ended_at.is_(None))
+    """Lock those sessions that have no recorded end and no other transaction's lock; return their current state."""
+    unended = select(*_unended_columns).where(_sessions.c.id.in_(ids), _sessions.c.ended_at.is_(None))
     return [UnendedSession._make(row) for row in execute(unended.with_for_update(skip_locked=True))]
 
 
 def mark_timed_out(ends: Mapping[UnendedSession, tuple[datetime, EndReason]]) -> None:
-    """Record these ends, of sessions that are locked.
+    """Record these ends, of sessions that the caller has locked.
 
-    In one statement: PostgreSQL may look through the whole table for it, but then once and not for each row.
+    One statement for all: PostgreSQL may scan the whole table for it, but then only once, not once for each row.
     """
     names = ("id", "ended_at", "end_reason")
     rows = [(one.id, at, reason) for one, (at, reason) in ends.items()]
@@ -57,7 +57,7 @@ def mark_timed_out(ends: Mapping[UnendedSession, tuple[datetime, EndReason]]) ->
 
 
 def delete_ended(before: datetime, limit: int) -> int:
-    """Remove sessions that ended at or before *before*, the first to end first, with the tokens of each."""
+    """Delete at most *limit* sessions that ended at or before *before*, earliest first, with their tokens."""
     oldest = (
         select(_sessions.c.id)
         .where(_sessions.c.ended_at <= before)
@@ -69,7 +69,7 @@ def delete_ended(before: datetime, limit: int) -> int:
 
 
 def delete_tokens(expired_at: datetime, limit: int) -> int:
-    """Delete tokens that have expired at *expired_at*."""
+    """Delete at most *limit* tokens whose `exp` is at or before *expired_at*, earliest first."""
     key = (_tokens.c.token_key, _tokens.c.session_id)
     oldest = (
         select(*key)
@@ -82,53 +82,56 @@ def delete_tokens(expired_at: datetime, limit: int) -> int:
 
 
 def _once(rows: Select[Any]) -> Select[Any]:
-    """Return a query for *rows* that is run once: of a plain subquery PostgreSQL may ask for *limit* rows again and
-    again, and each time get those that are not yet gone. One that locks is never inlined.
+    """Return a query for *rows* that runs only once.
+
+    PostgreSQL may run a plain subquery repeatedly; with a LIMIT and SKIP LOCKED it could return other rows each time,
+    so more than *limit* rows would be deleted. A CTE that locks rows is never inlined.
     """
     return select(rows.cte("oldest"))
 
 
 def list_owners_after(after: str, limit: int) -> list[tuple[str, bool]]:
-    """Return the next users by id, "" being before all, and whether there is any session of each; no lock is taken."""
+    """Return the next user ids after *after* ("" for the first), each with whether it has sessions; lock none."""
     page = select(_owners.c.user_id, _has_session).where(_owners.c.user_id > after)
     return [(user_id, has) for user_id, has in execute(page.order_by(_owners.c.user_id).limit(limit))]
 
 
 def delete_owners(user_ids: Collection[str]) -> int:
-    """Remove the rows of those users who have no session and whom nobody holds locked.
+    """Delete the rows of those users who have no session and whose row no other transaction has locked.
 
-    Locked by one statement, judged by the next: one alone would judge by what was there before it had the locks.
+    One statement locks, and the next one checks for sessions: a single statement would check the state from before it
+    had the locks.
     """
     free = select(_owners.c.user_id).where(_owners.c.user_id.in_(user_ids)).with_for_update(skip_locked=True)
     locked = execute(free).scalars().all()
-    gone = delete(_owners).where(_owners.c.user_id.in_(locked), ~_has_session)
-    return _count_deleted(gone.returning(_owners.c.user_id))
+    unused = delete(_owners).where(_owners.c.user_id.in_(locked), ~_has_session)
+    return _count_deleted(unused.returning(_owners.c.user_id))
 
 
 def count_ended(before: datetime) -> int:
-    """Return how many sessions `delete_ended` would remove in the end."""
+    """Return how many sessions repeated calls of `delete_ended` would delete."""
     return _count(_sessions, _sessions.c.ended_at <= before)
 
 
 def count_expired_tokens(at: datetime) -> int:
-    """Return how many tokens `delete_tokens` would delete in the end."""
+    """Return how many tokens repeated calls of `delete_tokens` would delete."""
     return _count(_tokens, _tokens.c.expires_at <= at)
 
 
 def add_run(ends: int, sessions: int, tokens: int, at: datetime) -> None:
-    """Add what a complete run did to the totals."""
+    """Add one complete run to the totals."""
     done = {"runs": 1, "ends": ends, "sessions": sessions, "tokens": tokens}
     totals = {name: _totals.c[name] + number for name, number in done.items()}
     execute(update(_totals).values(**totals, last_run_at=at))
 
 
 def runs() -> PurgeRuns:
-    """Return what all runs have done together."""
+    """Return the totals of all complete runs."""
     return PurgeRuns._make(execute(select(*[_totals.c[name] for name in PurgeRuns._fields])).one())
 
 
 def command_ends() -> dict[EndReason, int]:
-    """Return how many sessions commands have ended, by reason; a reason without any is left out."""
+    """Return how many sessions commands have ended, by reason; reasons without any are omitted."""
     return {row.reason: row.sessions for row in execute(select(_command_ends.c.reason, _command_ends.c.sessions))}
 
 
@@ -137,5 +140,5 @@ def _count(table: Table, condition: Any) -> int:
 
 
 def _count_deleted(statement: ReturningDelete[Any]) -> int:
-    # SQLite's driver counts no rows of a statement that begins with WITH.
+    # SQLite's driver reports no row count for a statement that begins with WITH.
     return len(execute(statement).all())

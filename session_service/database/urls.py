@@ -1,4 +1,4 @@
-"""What `DATABASE_URL` may be. No connection is made here."""
+"""Checks and converts `DATABASE_URL`. No connection is made here."""
 
 from collections.abc import Mapping
 
@@ -15,13 +15,13 @@ def database_url(url: str) -> str:
 
 
 def database_problem(url: str) -> str | None:
-    """Return what is wrong with *url*, in words that contain nothing of it, or None."""
+    """Return what is wrong with *url*; None if it is valid. No part of *url* is in the message: it has a password."""
     try:
         parsed = make_url(database_url(url))
     except (ArgumentError, ValueError):
         return "must be a database URL, with special characters of a password percent-encoded"
     if parsed.drivername == "postgresql+psycopg":
-        return None if _libpq_knows(parsed.query) else "has an option that PostgreSQL's client library does not know"
+        return None if _libpq_accepts(parsed.query) else "has an option that PostgreSQL's client library rejects"
     if parsed.drivername != "sqlite":
         return "must begin with postgresql://, postgres:// or sqlite:///"
     if parsed.host or parsed.query or not parsed.database or parsed.database.startswith((":memory:", "file:")):
@@ -29,7 +29,7 @@ def database_problem(url: str) -> str | None:
     return None
 
 
-def _libpq_knows(query: Mapping[str, object]) -> bool:
+def _libpq_accepts(query: Mapping[str, object]) -> bool:
     try:
         make_conninfo("", **dict.fromkeys(query, "1"))
     except ProgrammingError:

@@ -1,4 +1,4 @@
-"""RULES: what an id, and a text from outside, must look like to be kept."""
+"""Which ids and which texts from outside can be stored."""
 
 import re
 
@@ -11,7 +11,7 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,18}")
 
 
 def is_storable(text: str) -> bool:
-    """Return whether both databases, and UTF-8, can hold *text*: no NUL and no lone surrogate."""
+    """Return whether both databases and UTF-8 can represent *text*: no NUL and no lone surrogate."""
     return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 
 
@@ -21,14 +21,14 @@ def is_short_text(text: str) -> bool:
 
 
 def parse_number(text: str) -> int | None:
-    """Return the number from 1 to 2^63-1 that *text* writes in ASCII digits without leading zeros, or None."""
+    """Return *text* as a number from 1 to 2^63-1; None unless it is ASCII digits without leading zeros."""
     return int(text) if _NUMBER.fullmatch(text) and int(text) <= MAX_ID else None
 
 
 def parse_user_id(value: object, kind: UserIdType) -> str | None:
-    """Return *value* as a user's id in canonical form, or None if it is none.
+    """Return *value* as a user's id in canonical form; None if it is not one.
 
-    `integer`: a number as `parse_number` takes it. `string`: any text of 1 to 255 characters that can be stored.
+    `integer`: a text that `parse_number` accepts. `string`: any text of 1 to 255 characters that can be stored.
     """
     if not isinstance(value, str):
         return None

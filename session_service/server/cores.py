@@ -1,23 +1,23 @@
-"""RULES: which processor core each worker process keeps to.
+"""Chooses the processor core that each worker process is pinned to.
 
-Python runs one thread of a process at a time. Where the threads of one are spread over cores, they wake each other
-across these at each pause, and a request costs more than it does on one core.
+Python runs one thread of a process at a time. If the threads of a process are spread over several cores, each switch
+between threads wakes another core, and a request costs more processor time than on a single core.
 """
 
 from collections.abc import Iterable, Sequence
 
 
 def choose_core(cores: Iterable[int], taken: Sequence[int | None], processes: int) -> int | None:
-    """Return the core that a new process keeps to: the first of those that the fewest others keep to.
+    """Return the core for a new process: of the cores with the fewest processes, the lowest.
 
     Args:
-        cores: those that may be used.
-        taken: what the processes that are there keep to.
-        processes: how many there are to be.
+        cores: the cores that may be used.
+        taken: the core of each running process; None for one that is not pinned.
+        processes: the intended number of processes.
 
     Returns:
-        None where there are more cores than processes: it runs wherever there is room then, as other programs may
-        keep one of the cores busy while another one is free.
+        None if there are more cores than processes. The process is not pinned then: another program may occupy one
+        core while another core is free.
     """
-    ours = sorted(cores)
-    return min(ours, key=taken.count) if processes >= len(ours) else None
+    usable = sorted(cores)
+    return min(usable, key=taken.count) if processes >= len(usable) else None

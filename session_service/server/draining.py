@@ -1,16 +1,16 @@
-"""Whether this server is about to stop: said by gunicorn's master, heard by all of its workers.
+"""Whether this server is about to stop: gunicorn's master process sets the flag, all workers read it.
 
-Load balancers get the time to notice, by `/readyz`, before anything else changes.
+`/readyz` reports the flag, so that load balancers stop sending requests before the server stops.
 """
 
 import mmap
 
-# Anonymous and shared: the workers are forked from the process that imports this first.
+# Anonymous shared memory: the process that first imports this module forks the workers, so they share it.
 _flag = mmap.mmap(-1, 1)
 
 
 def begin() -> None:
-    """Let all workers of this server say that it is about to stop."""
+    """Set the flag for all workers of this server. It stays set."""
     _flag[0] = 1
 
 

@@ -1,6 +1,6 @@
-"""The form of log lines: one JSON object each, or readable text at a terminal.
+"""The format of log lines: one JSON object each, or readable text on a terminal.
 
-The code logs with the standard library and passes a line's fields as `extra`; structlog formats the line.
+The code logs with the standard library and passes fields as `extra`. structlog formats the line.
 """
 
 import sys
@@ -19,7 +19,7 @@ _SHARED: list[Any] = [
 
 
 def configure_logging() -> None:
-    """Log to standard error; standard output is for the results of commands."""
+    """Log to standard error, because standard output is for the results of commands."""
     is_watched = sys.stderr is not None and sys.stderr.isatty()
     last: list[Any] = (
         [structlog.dev.ConsoleRenderer()]
@@ -44,10 +44,10 @@ def configure_logging() -> None:
 
 
 class GunicornLogger(Logger):
-    """gunicorn's own lines in the same form. It logs no requests; the application does."""
+    """gunicorn's logger, with lines in the same format. It logs no requests, because the application does."""
 
     def setup(self, cfg: object) -> None:
-        """Pass the lines to the root logger's handler."""
+        """Replace gunicorn's handlers by the handler of the root logger."""
         super().setup(cfg)
         for handler in list(self.error_log.handlers):
             self.error_log.removeHandler(handler)

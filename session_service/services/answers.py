@@ -7,7 +7,7 @@ from session_service.records import Because, EndReason, IpSource
 
 
 class SessionView(TypedDict):
-    """A session as a caller sees it at one instant: what ran out reads as ended, whatever the row says."""
+    """A session as a caller sees it at one instant. One that timed out is shown as ended, recorded or not."""
 
     id: int
     user_id: int | str
@@ -26,13 +26,13 @@ class SessionView(TypedDict):
     ended_at: datetime | None
     end_reason: EndReason | None
     ended_by: NotRequired[str | None]
-    """Only there for admins and services."""
+    """Present only for admins and services."""
     because: NotRequired[Because | None]
-    """Only there for admins and services."""
+    """Present only for admins and services."""
 
 
 class Liveness(TypedDict):
-    """What `validate` answers: the session is alive, or there is none and the policy says that this will do."""
+    """The answer of `validate`: the session is active, or there is none and `UNKNOWN_SESSION_POLICY` allows that."""
 
     active: bool
     session_id: int | None
@@ -41,7 +41,7 @@ class Liveness(TypedDict):
 
 
 class Introspection(TypedDict):
-    """What `introspect` answers (RFC 7662 section 2.2); of a token that is not active nothing else is told."""
+    """The answer of `introspect` (RFC 7662 section 2.2). For a token that is not active, it contains only `active`."""
 
     active: bool
     sub: NotRequired[str]
@@ -51,6 +51,6 @@ class Introspection(TypedDict):
 
 
 class CreatedSession(SessionView):
-    """The session that a sign-in opened, with the sessions that the device limit ended for it."""
+    """The session that a sign-in created, and the sessions that the device limit ended for it."""
 
     evicted: list[SessionView]

@@ -1,7 +1,7 @@
-"""USE CASE: all that is held of one user, handed out or erased.
+"""The data stored about one user: export and erasure.
 
-Sessions of others hold the user's id too, where this user ended them as an admin. No index leads there, so all sessions
-are walked over, in statements of bounded size, each in a transaction of its own.
+Sessions of other users contain the user's id in `ended_by`, if this user ended them as an admin. That column has no
+index, so all sessions are read, in statements of bounded size, each in a transaction of its own.
 """
 
 import logging
@@ -14,29 +14,29 @@ from session_service.database.transaction import transaction
 from session_service.services.session_view import shown_user_id
 
 PAGE = 100
-"""Sessions of one user that are read at once, with their tokens."""
+"""Sessions of one user that one transaction reads, with their tokens."""
 STRIDE = 10_000
-"""Ids that one statement of the walk over all sessions looks at."""
+"""Size of the range of session ids that one statement searches for `ended_by`."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class PersonalDataCount:
-    """How much is held of one user, or was until it was erased."""
+    """How much is stored about one user, or was erased."""
 
     sessions: int
     tokens: int
     mentions: int
-    """Sessions of others that this user ended."""
+    """Sessions of other users that this user ended."""
 
 
 def export(user_id: str, settings: Settings, *, page: int = PAGE) -> Iterator[dict[str, object]]:
-    """Yield all that is held of a user, for that person to read: nothing at all where nothing is.
+    """Yield all data stored about a user, for that person to read; yield nothing if none is stored.
 
-    Each line has a `kind`: `owner` (at most one), `session` with every column that is kept, each followed by its
-    `token`s, then `ended_by_user` for sessions of others; each in the order of ids. Instants are datetimes. No
-    transaction is open between two lines, so what happens meanwhile may or may not be in.
+    Each line has a `kind`: `owner` (at most one), `session` with every stored column, each followed by its `token`s,
+    then `ended_by_user` for sessions of other users; each in the order of ids. Instants are datetimes. Different pages
+    are read in different transactions, so changes that happen meanwhile may or may not be included.
     """
     with transaction():
         owners = personal_data_queries.list_owners(user_id)
@@ -54,24 +54,24 @@ def export(user_id: str, settings: Settings, *, page: int = PAGE) -> Iterator[di
 
 
 def count(user_id: str) -> PersonalDataCount:
-    """Return what `erase` would erase, and change nothing."""
+    """Return what `erase` would erase, without changes."""
     with transaction(takes_long=True):
         sessions, tokens = personal_data_queries.count_held(user_id)
     return PersonalDataCount(sessions, tokens, sum(len(mentions) for mentions in _mentions(user_id)))
 
 
 def erase(user_id: str) -> PersonalDataCount:
-    """Erase all that is held of a user, and return how much that was; a repeat finds what was left by an interruption.
+    """Erase all data stored about a user; return how much was erased. Repeat it after an interruption to finish it.
 
-    The user's own rows go in one transaction, under the user's lock. Whoever waits for it meanwhile, to sign in,
-    finds a user without any session. Then `ended_by` becomes null in what this user ended of others: the only value
-    that is nobody's id, whatever ids look like.
+    The user's own rows are deleted in one transaction, under the user's lock. A sign-in that waits for the lock then
+    finds a user without any session. Afterwards `ended_by` becomes null in the sessions of other users that this user
+    ended: null is the only value that cannot be the id of a user.
 
     Raises:
-        DatabaseUnavailable: what was done before stays done.
+        DatabaseUnavailable: earlier transactions stay committed.
     """
     with transaction(writes=True, takes_long=True):
-        # Added where it is missing: or somebody could sign in between the statements here.
+        # Added if it is missing: otherwise the user could sign in between these statements.
         session_queries.lock_or_add_owner(user_id)
         sessions, tokens = personal_data_queries.delete_user(user_id)
     mentions = 0
@@ -79,14 +79,15 @@ def erase(user_id: str) -> PersonalDataCount:
         if found:
             with transaction(writes=True):
                 mentions += personal_data_queries.erase_who_ended([one["session_id"] for one in found], user_id)
-    _log.info("erased a user: %d sessions, %d tokens, %d mentions", sessions, tokens, mentions)
+    words = "erased a user: %d sessions, %d tokens, the user's id in %d sessions of others"
+    _log.info(words, sessions, tokens, mentions)
     return PersonalDataCount(sessions, tokens, mentions)
 
 
 def _page_of(
     user_id: str, after: int, limit: int
 ) -> list[tuple[personal_data_queries.Row, list[personal_data_queries.Row]]]:
-    """Return the user's next sessions, each with its tokens."""
+    """Return the user's next sessions after the id *after*, each with its tokens."""
     with transaction():
         sessions = personal_data_queries.list_sessions_after(user_id, after, limit)
         tokens = personal_data_queries.list_tokens([one["id"] for one in sessions])
@@ -97,7 +98,7 @@ def _page_of(
 
 
 def _mentions(user_id: str) -> Iterator[list[personal_data_queries.Row]]:
-    """Walk over all sessions; yield those of others that the user ended."""
+    """Read all sessions, range by range; yield those of other users that the user ended."""
     with transaction():
         first, last = personal_data_queries.id_span()
     for start in range(first, last + 1, STRIDE):

@@ -1,7 +1,8 @@
-"""USE CASE: record what ran out, and drop what is past retention. Nothing that a caller sees waits for it.
+"""The purge: record the ends of timed-out sessions, and delete rows past retention.
 
-In batches, each a short transaction of its own, so that it may be killed at any point, run twice at once,
-and run beside live traffic.
+Callers see the same answers before and after it: a session that timed out is shown as ended in any case. The purge
+works in batches, each in a short transaction of its own. So it may be killed at any point, and may run beside live
+traffic and beside another purge.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -21,23 +22,23 @@ Ends = dict[UnendedSession, tuple[datetime, EndReason]]
 
 @dataclass
 class Purged:
-    """What a run has done so far, or would do."""
+    """What a run has done so far, or what it would do."""
 
     ends: int = 0
-    """Sessions whose `idle` or `expired` end is now on record, with the instant that it happened."""
+    """Sessions whose end by a time limit (`idle`, `expired`) was recorded, with the instant of the limit."""
     sessions: int = 0
-    """Sessions that ended `RETENTION_DAYS` ago or earlier."""
+    """Deleted sessions: they ended `RETENTION_DAYS` ago or earlier."""
     tokens: int = 0
-    """Tokens that are past their own `exp`."""
+    """Deleted tokens: they had expired (`exp`)."""
     longest_seconds: float = 0.0
-    """How long the longest transaction took."""
+    """Duration of the longest transaction."""
 
 
 def purge(settings: Settings, *, now: datetime, batch: int) -> Iterator[Purged]:
-    """Purge as of *now*, at most *batch* rows in one transaction; yield what is done after each batch.
+    """Purge as of *now*, at most *batch* rows in one transaction; yield the totals so far after each batch.
 
     Raises:
-        DatabaseUnavailable: what the batches before did stays done.
+        DatabaseUnavailable: earlier batches stay committed.
     """
     done, kept_since = Purged(), _kept_since(settings, now)
     for ends in _ends_in_pages(settings, now, batch):
@@ -58,13 +59,13 @@ def purge(settings: Settings, *, now: datetime, batch: int) -> Iterator[Purged]:
 
 
 def totals() -> tuple[PurgeRuns, dict[EndReason, int]]:
-    """Return what all complete runs of the purge have done, and how many sessions commands have ended, by reason."""
+    """Return the totals of all complete purges, and the number of sessions that commands have ended, by reason."""
     with transaction():
         return purge_queries.runs(), purge_queries.command_ends()
 
 
 def would_purge(settings: Settings, *, now: datetime, batch: int) -> Purged:
-    """Return what `purge` would do as of *now*, and change nothing."""
+    """Return what `purge` would do as of *now*, without changes."""
     kept_since, counted = _kept_since(settings, now), Purged()
     for ends in _ends_in_pages(settings, now, batch):
         counted.ends += len(ends)
@@ -76,16 +77,22 @@ def would_purge(settings: Settings, *, now: datetime, batch: int) -> Purged:
 
 
 def _kept_since(settings: Settings, now: datetime) -> datetime:
-    """Return the instant that ends are kept from: the last minute always, for the rule on sign-ins counts rows."""
+    """Return the latest `ended_at` that is purged.
+
+    At least the last 60 seconds are kept, because the limit of sign-ins per minute counts rows.
+    """
     return now - max(timedelta(days=settings.RETENTION_DAYS), policy.SIGN_IN_WINDOW)
 
 
 def _record(ends: Mapping[UnendedSession, object], settings: Settings, now: datetime) -> int:
-    """Record the ends of those sessions that are still to end, now that nobody can use them in between."""
-    still = _timed_out(purge_queries.lock_unended([one.id for one in ends]), settings, now)
-    if still:
-        purge_queries.mark_timed_out(still)
-    return len(still)
+    """Lock those sessions and record the ends that still apply; return how many.
+
+    A session may have been used or ended since it was read. The lock excludes further changes.
+    """
+    locked = _timed_out(purge_queries.lock_unended([one.id for one in ends]), settings, now)
+    if locked:
+        purge_queries.mark_timed_out(locked)
+    return len(locked)
 
 
 def _timed_out(sessions: list[UnendedSession], settings: Settings, now: datetime) -> Ends:
@@ -94,7 +101,7 @@ def _timed_out(sessions: list[UnendedSession], settings: Settings, now: datetime
 
 
 def _ends_in_pages(settings: Settings, now: datetime, batch: int) -> Iterator[Ends]:
-    """Walk over the sessions whose end is not on record; yield the ends of those that ran out, page by page."""
+    """Read all sessions without a recorded end, page by page; yield the ends of those that timed out."""
     page: list[UnendedSession] = []
     while True:
         with transaction():
@@ -105,7 +112,7 @@ def _ends_in_pages(settings: Settings, now: datetime, batch: int) -> Iterator[En
 
 
 def _unused_owners_in_pages(batch: int) -> Iterator[list[str]]:
-    """Walk over the rows that the device limit locks; yield those of users without any session, page by page."""
+    """Read all rows of `session_owners`, page by page; yield the ids of users without any session."""
     page: list[tuple[str, bool]] = [("", True)]
     while page:
         with transaction():
@@ -116,7 +123,7 @@ def _unused_owners_in_pages(batch: int) -> Iterator[list[str]]:
 
 
 def _batches(done: Purged, step: Callable[[], int], batch: int) -> Iterator[int]:
-    """Repeat *step* until it finds less than a batch; what others hold is left for the next run."""
+    """Repeat *step* until it changes less than a batch. Rows that are locked by others are left for the next run."""
     count = batch
     while count == batch:
         count = _in_transaction(done, step)
@@ -124,12 +131,12 @@ def _batches(done: Purged, step: Callable[[], int], batch: int) -> Iterator[int]
 
 
 def _in_transaction(done: Purged, step: Callable[[], int]) -> int:
-    """Run *step* in a transaction of its own, and leave others as much time as it took."""
+    """Run *step* in a transaction of its own, then pause as long as it took, so that others can write."""
     started = monotonic()
     with transaction(writes=True):
         count = step()
     seconds = monotonic() - started
     done.longest_seconds = max(done.longest_seconds, seconds)
-    # SQLite has one writer at a time, and whoever waits for it polls.
+    # SQLite allows one writer at a time, and a waiting writer polls: without a pause it might never get the lock.
     sleep(seconds)
     return count

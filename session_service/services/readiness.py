@@ -14,30 +14,30 @@ from session_service.limits import READINESS_DATABASE_SECONDS, READINESS_KEY_SEC
 from session_service.server import draining
 
 TOKENS_OUTLIVE_RETENTION = (
-    "there are tokens that live longer than RETENTION_DAYS: once the purge has removed an ended session, its token is "
-    "one without a session"
+    "there are tokens that live longer than RETENTION_DAYS: once the purge has deleted an ended session, its token "
+    "counts as one without a session"
 )
 
 
 @dataclass(frozen=True)
 class Readiness:
-    """Whether requests can be served; both lists are for operators."""
+    """Whether requests can be served: they can if nothing is `missing`. Both lists are for operators."""
 
     missing: list[str]
-    """What keeps the service from working."""
+    """Reasons why requests cannot be served."""
     warnings: list[str]
-    """What works, but should be changed."""
+    """Problems that do not prevent service but should be corrected."""
 
 
 def readiness(keys: VerificationKeys, settings: Settings, *, now: datetime) -> Readiness:
-    """Return whether requests can be served."""
+    """Check the database, its schema, the keys and the drain. An unavailable database is an answer, not an error."""
     missing = ["the service is about to stop"] if draining.is_under_way() else []
     warnings = list(settings.warnings)
     try:
         with at_most(READINESS_DATABASE_SECONDS), transaction():
             revision = session_queries.schema_revision()
             is_current = revision is not None and revision >= SCHEMA_REVISION
-            # A newer schema than this code's is fine: the previous release runs on it, too.
+            # A newer schema is accepted: during an upgrade, the previous release runs on the new schema.
             if not is_current:
                 needed = f"needed is {SCHEMA_REVISION}: run the migrations"
                 missing.append(f"the database schema is at {revision or 'nothing'}, {needed}")

@@ -1,4 +1,4 @@
-"""What a caller sees of a session. It holds nothing that could identify a token or a browser."""
+"""The view of a session that callers see. It contains nothing that could identify a token or a browser."""
 
 from datetime import datetime
 
@@ -11,9 +11,9 @@ from session_service.services.answers import SessionView
 def present(
     session: StoredSession, settings: Settings, *, by: Principal, now: datetime, current_id: int | None = None
 ) -> SessionView:
-    """Return *session* as *by* may see it at *now*; an admin or a service also sees who ended it, and because of what.
+    """Return *session* as *by* may see it at *now*; only admins and services see `ended_by` and `because`.
 
-    A session past a time limit reads as ended, with the instant and the reason, recorded or not.
+    A session past a time limit is shown as ended, with the instant and the reason, recorded or not.
     """
     end = policy.end_of(session, now, settings.idle)
     view = SessionView(

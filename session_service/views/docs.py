@@ -1,4 +1,4 @@
-"""The API described: the OpenAPI document, and a page that shows it with no file from another host."""
+"""The OpenAPI document, and a page that shows it. The page needs no file from another host."""
 
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,15 @@ FILES = {
     "swagger-ui-bundle.js": SWAGGER_UI,
     "swagger-ui.css": SWAGGER_UI,
 }
-"""What the page needs, and where it is."""
+"""The files that the page needs, with their folders."""
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""Swagger UI sets style attributes; scripts come from this service's own files alone."""
+"""Inline styles are allowed because Swagger UI sets style attributes; scripts only from this service's own files."""
 
-bp = StrictBlueprint("docs", __name__, description="The API described.")
+bp = StrictBlueprint("docs", __name__, description="The description of the API.")
 
 
 @bp.get("/openapi.json")
@@ -42,7 +42,7 @@ def openapi_document() -> Response:
 @bp.response(200, {"type": "string"}, content_type="text/html")
 @bp.doc(security=[], responses=documented(errors.InternalError))
 def page() -> Response:
-    """Show this document to people."""
+    """Show this document as a web page."""
     response = send_from_directory(OWN_FILES, "docs.html", conditional=False)
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     return response

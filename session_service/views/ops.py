@@ -1,4 +1,4 @@
-"""The state of the service, for load balancers and operators. No credentials, no secrets."""
+"""The state of the service, for load balancers and operators. Requires no credentials and shows no secrets."""
 
 from collections.abc import Iterator
 from typing import Any, get_args
@@ -20,14 +20,14 @@ from session_service.views.parsing import StrictBlueprint
 from session_service.views.problems import documented
 from session_service.views.schemas import Health, Readiness
 
-bp = StrictBlueprint("ops", __name__, description="How the service is.")
+bp = StrictBlueprint("ops", __name__, description="The state of the service.")
 
 
 @bp.get("/healthz")
 @bp.response(200, Health(), example={"status": "ok"})
 @bp.doc(security=[], responses=documented(errors.InternalError))
 def healthz() -> dict[str, str]:
-    """Say that the process answers, whatever state the database is in."""
+    """Return 200 while the process answers, whatever the state of the database."""
     return {"status": "ok"}
 
 
@@ -35,9 +35,10 @@ def healthz() -> dict[str, str]:
 @bp.response(200, Readiness(), example={"status": "ready", "directory": "answers", "warnings": []})
 @bp.doc(security=[], responses=documented(errors.NotReady, errors.InternalError))
 def readyz() -> dict[str, object]:
-    """Say whether requests can be served: the database answers, its schema is not outdated, and there is a key.
+    """Return whether requests can be served: the database answers, its schema is new enough, and a key is loaded.
 
-    `directory` (how the auth server answers as a user directory) and `warnings` are for operators; they do not decide.
+    503 also while the service is about to stop. `directory` (how the auth server last answered as a user directory)
+    and `warnings` are for operators and do not affect the status.
     """
     built = components()
     state = readiness(built.tokens.keys, built.settings, now=utcnow())
@@ -52,15 +53,15 @@ def readyz() -> dict[str, object]:
 @bp.response(200, content_type="text/plain", description="Prometheus' text format, version 0.0.4.")
 @bp.doc(security=[], responses=documented(errors.InternalError))
 def show_metrics() -> Response:
-    """Show the metrics of all workers of this server, for Prometheus.
+    """Return the metrics of all workers of this server, for Prometheus.
 
-    What commands have counted is read from the database, and left out while it does not answer.
+    The counts of commands are read from the database, and are omitted while it does not answer.
     """
     return Response(metrics.exposition(_totals_of_commands()), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 def _totals_of_commands() -> Iterator[Metric]:
-    """Yield what commands count in the database, because their processes have no metrics."""
+    """Yield the counts that commands keep in the database, because nothing scrapes their processes."""
     try:
         with at_most(READINESS_DATABASE_SECONDS):
             done, ends = purge.totals()
@@ -72,14 +73,18 @@ def _totals_of_commands() -> Iterator[Metric]:
     for reason in get_args(EndReason):
         ended.add_metric([reason], ends.get(reason, 0))
     yield ended
-    yield CounterMetricFamily("session_service_purge_runs", "Runs of the purge that came to their end.", done.runs)
-    purged = CounterMetricFamily("session_service_purged", "What the purge has done.", labels=["what"])
+    yield CounterMetricFamily("session_service_purge_runs", "Complete runs of the purge.", done.runs)
+    purged = CounterMetricFamily(
+        "session_service_purged",
+        "Ends that the purge recorded, and sessions and tokens that it deleted.",
+        labels=["what"],
+    )
     for what in ("ends", "sessions", "tokens"):
         purged.add_metric([what], getattr(done, what))
     yield purged
     if done.last_run_at:
         yield GaugeMetricFamily(
             "session_service_purge_last_run_timestamp_seconds",
-            "When the purge last came to its end.",
+            "When the purge was last completed.",
             done.last_run_at.timestamp(),
         )

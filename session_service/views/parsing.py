@@ -1,4 +1,7 @@
-"""From a request's bytes to checked values, strictly: what two parsers could read differently is refused."""
+"""Parses requests strictly: input that two parsers could read differently is refused.
+
+Lives here too: the limits of a body's size, and the reading of bodies that a view left unread.
+"""
 
 import json
 import logging
@@ -30,21 +33,22 @@ MAX_BODY_BYTES = 16 * 1024
 
 DRAINED_BY_GUNICORN = 64 * 1024
 MAX_DRAINED_BYTES = 1024 * 1024
-"""What nginx lets through by default."""
+"""nginx's default limit of a body."""
 DRAIN_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
 
 
 class StrictParser(FlaskParser):
-    """Webargs' parser: JSON as I-JSON (RFC 7493) has it, and each query parameter once."""
+    """webargs' parser with stricter rules: JSON as I-JSON (RFC 7493) defines it, and each query parameter once."""
 
     def load_json(self, req: Request, schema: Schema) -> Any:
-        """Return the parsed body; no body at all is as good as an empty object.
+        """Return the parsed body. No body counts as an empty object.
 
         Raises:
-            UnsupportedMediaType: there is a body, and it is not announced as JSON.
-            InvalidJson: it is not JSON, or not the kind that everybody reads alike.
+            UnsupportedMediaType: there is a body, and its media type is not JSON.
+            InvalidJson: it is not JSON, or JSON that parsers read differently.
+            BodyTooLarge: see `read_body`.
         """
         body = read_body(req)
         if not body:
@@ -57,8 +61,9 @@ class StrictParser(FlaskParser):
         """Return the fields of a form, `application/x-www-form-urlencoded` (URL Standard section 5.1).
 
         Raises:
-            UnsupportedMediaType: there is a body, and it is not announced as such a form.
-            ValidationFailed: it does not come as it was announced.
+            UnsupportedMediaType: there is a body, and its media type is not that of a form.
+            ValidationFailed: the body is incomplete or malformed, or a field is given twice.
+            BodyTooLarge: see `read_body`.
         """
         try:
             body = read_body(req)
@@ -66,42 +71,46 @@ class StrictParser(FlaskParser):
             raise ValidationFailed("The form was cut off on its way.") from error
         if body and req.mimetype != FORM:
             raise UnsupportedMediaType(f"Send the request body as {FORM}.")
-        given = parse_qsl(body.decode("latin-1"), keep_blank_values=True)
-        _refuse_twice([name for name, _ in given if name in schema.fields])
-        return dict(given)
+        pairs = parse_qsl(body.decode("latin-1"), keep_blank_values=True)
+        _refuse_repeated([name for name, _ in pairs if name in schema.fields])
+        return dict(pairs)
 
     def load_querystring(self, req: Request, schema: Schema) -> Any:
-        """Return the query; parameters that no endpoint knows are ignored (an old client sends some)."""
-        _refuse_twice([name for name, _ in req.args.items(multi=True) if name in schema.fields])
+        """Return the query. Unknown parameters are ignored, because an old client sends some."""
+        _refuse_repeated([name for name, _ in req.args.items(multi=True) if name in schema.fields])
         return super().load_querystring(req, schema)
 
     def handle_error(self, error: ValidationError, req: Request, schema: Schema, **_kwargs: Any) -> NoReturn:
-        """Raise *error* as ours; webargs puts the location around the fields' messages."""
+        """Raise *error* as `ValidationFailed`. webargs nests the messages under the location (`json`, `query`)."""
         by_location = cast(dict[str, Any], error.messages)
         raise ValidationFailed(errors=next(iter(by_location.values()))) from error
 
 
-def _refuse_twice(names: list[str]) -> None:
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise ValidationError({name: ["Given more than once."] for name in twice})
+def _refuse_repeated(names: list[str]) -> None:
+    repeated = {name for name in names if names.count(name) > 1}
+    if repeated:
+        raise ValidationError({name: ["Given more than once."] for name in repeated})
 
 
 class RestOfPath(BaseConverter):
-    """The rest of a path, whatever it holds: a user's id may have slashes and line breaks."""
+    """The rest of a path, with any characters: a user's id may contain slashes and line breaks."""
 
     part_isolating = False
     regex = "(?s:.+)"
 
 
 class StrictBlueprint(Blueprint):
-    """A documented blueprint that parses strictly."""
+    """A blueprint that is described in the OpenAPI document, and that parses requests strictly."""
 
     ARGUMENTS_PARSER = StrictParser()
 
 
 def refuse_large_body() -> None:
-    """Stand behind the guard: an endpoint that takes no body takes no large one either."""
+    """Refuse a large body; to be called after the guard. Endpoints that take no body need this check, too.
+
+    Raises:
+        BodyTooLarge: the announced length is more than `MAX_BODY_BYTES`.
+    """
     if (request.content_length or 0) > MAX_BODY_BYTES:
         raise BodyTooLarge
 
@@ -110,8 +119,8 @@ def read_body(req: Request) -> bytes:
     """Return the body.
 
     Raises:
-        BodyTooLarge: there is more of it than `MAX_BODY_BYTES`; a chunked one tells only at the end.
-        InvalidJson: it does not come as it was announced.
+        BodyTooLarge: it is longer than `MAX_BODY_BYTES`. A chunked body has no announced length, so it is read first.
+        InvalidJson: it is shorter than announced, or its chunks are malformed.
     """
     try:
         body = req.get_data()
@@ -119,32 +128,33 @@ def read_body(req: Request) -> bytes:
     except HTTPException:
         raise
     except Exception as error:
-        # The server's own parser raises what it likes where the chunks of a body are broken.
+        # For malformed chunks, gunicorn's parser raises exceptions of many classes.
         raise InvalidJson from error
     if has_more:
         raise BodyTooLarge
     if req.content_length not in {None, len(body)}:
-        raise InvalidJson  # cut off on its way, and what came may be JSON all the same
+        raise InvalidJson  # cut off during transfer; the received part may still be valid JSON
     return body
 
 
 def drain_after(response: Response) -> Response:
-    """Have the rest of a large body read once the answer is out, so that the connection can carry the next request.
+    """Read the rest of a large body after the answer is sent, so that the connection can be used again.
 
-    Gunicorn reads up to 64 kB that the application left, and closes the connection if there is more, after it
-    has promised to keep it: a gateway that uses it again would answer 502 to somebody else.
+    gunicorn itself reads up to 64 kB that the application left unread. If there is more, it closes the connection,
+    although its answer has announced keep-alive: a gateway that reuses the connection would answer 502 to another
+    client.
     """
     environ = request.environ
     is_large = (request.content_length or 0) > DRAINED_BY_GUNICORN or "Transfer-Encoding" in request.headers
     if is_large and "gunicorn.socket" in environ:
-        response.direct_passthrough = False  # a file's answer would not tell when it is out
+        response.direct_passthrough = False  # with it, Werkzeug does not run `call_on_close` for a file
         response.call_on_close(partial(_drain, environ["wsgi.input"], environ["gunicorn.socket"]))
     return response
 
 
 def _drain(body: IO[bytes], connection: socket) -> None:
-    """Read *body* to its end, but neither for long nor much of it: a client may send it as slowly as it likes."""
-    # A time limit of the socket would be one for each packet; this one ends the reading whatever still trickles in.
+    """Read *body* to its end, at most `DRAIN_SECONDS` and `MAX_DRAINED_BYTES`: a client may send arbitrarily slowly."""
+    # A socket timeout would apply to each packet. This timer limits the time as a whole.
     stop = Timer(DRAIN_SECONDS, connection.shutdown, (SHUT_RD,))
     stop.start()
     left = MAX_DRAINED_BYTES
@@ -152,7 +162,7 @@ def _drain(body: IO[bytes], connection: socket) -> None:
         while left > 0 and (piece := body.read(min(left, 65_536))):
             left -= len(piece)
     except Exception:
-        # Cut off, or broken chunks: gunicorn closes the connection.
+        # The body is cut off or its chunks are malformed: gunicorn closes the connection.
         _log.info("a body ended before its announced end")
     finally:
         stop.cancel()
@@ -162,7 +172,7 @@ def parse_json(body: bytes) -> Any:
     """Return the JSON value in *body*, UTF-8 (RFC 8259 section 8.1).
 
     Raises:
-        InvalidJson: broken, nested too deeply, NaN or an infinity, or a name given twice in one object.
+        InvalidJson: malformed, nested too deeply, NaN or an infinity, or an object with a repeated or unstorable name.
     """
     try:
         return json.loads(body.decode(), parse_constant=_refuse_constant, object_pairs_hook=_unique)
@@ -171,10 +181,10 @@ def parse_json(body: bytes) -> Any:
 
 
 def parse_session_id(text: str) -> int:
-    """Return the session's id in a path.
+    """Return the session id in a path.
 
     Raises:
-        SessionNotFound: no session has an id such as this, so it is as unknown as any other.
+        SessionNotFound: no session can have this id. The answer is the same as for an unknown id.
     """
     session_id = parse_number(text)
     if session_id is None:
@@ -183,10 +193,10 @@ def parse_session_id(text: str) -> int:
 
 
 def parse_owner(text: str) -> str:
-    """Return the user's id in a path, in canonical form.
+    """Return the user id in a path, in canonical form.
 
     Raises:
-        ValidationFailed: no user of a service with this `USER_ID_TYPE` can have it.
+        ValidationFailed: it is not an id of the configured `USER_ID_TYPE`.
     """
     user_id = parse_user_id(text, components().settings.USER_ID_TYPE)
     if user_id is None:
@@ -195,11 +205,11 @@ def parse_owner(text: str) -> str:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     names = [name for name, _ in pairs]
     if len(set(names)) < len(names) or not all(map(is_storable, names)):
-        raise ValueError("a name is given twice, or is no text")
+        raise ValueError("a name is repeated or cannot be stored")
     return dict(pairs)

@@ -1,4 +1,4 @@
-"""Every error, in one shape: `application/problem+json` (RFC 9457), by the one table that knows statuses."""
+"""Answers all errors in one format, `application/problem+json` (RFC 9457). `STATUS` maps each class to its status."""
 
 import logging
 from http import HTTPStatus
@@ -44,17 +44,17 @@ STATUS: dict[type[SessionServiceError], int] = {
     errors.NotReady: 503,
 }
 
-_OF_THE_FRAMEWORK: dict[int | None, type[SessionServiceError]] = {
+_FRAMEWORK_ERRORS: dict[int | None, type[SessionServiceError]] = {
     400: errors.InvalidJson,
     404: errors.RouteNotFound,
     405: errors.MethodNotAllowed,
     413: errors.BodyTooLarge,
     415: errors.UnsupportedMediaType,
 }
-"""What the router and the framework raise by themselves; any other 4xx of theirs becomes a `ValidationFailed`."""
+"""By status: the class for an error that the router or the framework raises. Any other 4xx is `ValidationFailed`."""
 
 _CHALLENGES: dict[type[SessionServiceError], str] = {
-    # RFC 6750 section 3.1: no error code where the request carried no credentials at all.
+    # RFC 6750 section 3.1: no error code if the request contains no credentials.
     errors.TokenMissing: 'Bearer realm="sessions"',
     errors.TokenInvalid: 'Bearer realm="sessions", error="invalid_token"',
     errors.TokenExpired: 'Bearer realm="sessions", error="invalid_token"',
@@ -69,10 +69,10 @@ _log = logging.getLogger(__name__)
 
 
 class Problem(Schema):
-    """An error (RFC 9457); programs go by `code` and ignore members that they do not know."""
+    """An error (RFC 9457). Programs should use `code` and ignore unknown members."""
 
     class Meta:
-        """Errors may carry more than is described here (RFC 9457 section 3.2)."""
+        """Errors may have further members (RFC 9457 section 3.2)."""
 
         unknown = INCLUDE
 
@@ -81,17 +81,19 @@ class Problem(Schema):
     status = fields.Integer(required=True, metadata={"example": 404})
     detail = fields.String(required=True, metadata={"description": "For people.", "example": "Session not found"})
     code = fields.String(required=True, metadata={"description": "For programs.", "example": "session_not_found"})
-    request_id = fields.String(required=True, metadata={"description": "The same as in the service's log."})
+    request_id = fields.String(required=True, metadata={"description": "Also in the log."})
     errors = fields.Dict(
         keys=fields.String(),
         metadata={
-            "description": "With `validation_failed`: what is wrong, by field.",
+            "description": "With `validation_failed`: the messages, by field.",
             "example": {"browser": ["Not a valid string."]},
         },
     )
-    end_reason = fields.String(metadata={"description": "With `session_ended`: why it ended.", "example": "limit"})
+    end_reason = fields.String(
+        metadata={"description": "With `session_ended`: why the session ended.", "example": "limit"}
+    )
     ended_at = fields.DateTime(
-        metadata={"description": "With `session_ended`: when.", "example": "2025-02-08T16:00:00Z"}
+        metadata={"description": "With `session_ended`: when the session ended.", "example": "2025-02-08T16:00:00Z"}
     )
     device_name = fields.String(
         metadata={"description": "With `session_ended`: the device.", "example": "Chrome on Windows 10"}
@@ -109,24 +111,25 @@ class Problem(Schema):
         }
     )
     missing = fields.List(
-        fields.String(), metadata={"description": "With `not_ready`: what is missing.", "example": ["database"]}
+        fields.String(),
+        metadata={"description": "With `not_ready`: why requests cannot be served.", "example": ["database"]},
     )
 
 
 class ProblemApi(Api):
-    """flask-smorest's documented API, with problem details for its own errors and everybody else's."""
+    """flask-smorest's API, except that all errors are answered as problem documents."""
 
-    DEFAULT_ERROR_RESPONSE_NAME = None  # each operation describes its own errors, by `documented`
+    DEFAULT_ERROR_RESPONSE_NAME = None  # each operation describes its own errors with `documented`
 
     def handle_http_exception(self, error: HTTPException) -> Response:
-        """Answer what the router and the framework raise."""
+        """Answer an error of the router or the framework."""
         return http_problem(error)
 
     def _register_responses(self) -> None:
         self.spec.components.schema("Problem", schema=Problem)
 
     def _register_pagination_header(self) -> None:
-        """Describe no pages: lists are capped."""
+        """Describe no pagination header: lists are capped, not paginated."""
 
 
 def init_app(app: Flask, jwt: AuthServerTokens) -> None:
@@ -143,7 +146,7 @@ def init_app(app: Flask, jwt: AuthServerTokens) -> None:
 
 
 def problem(error: SessionServiceError) -> Response:
-    """Return *error* as the caller sees it."""
+    """Return the answer for *error*: problem document, status and headers."""
     status = STATUS[type(error)]
     g.error_code = error.code
     body = {
@@ -161,32 +164,32 @@ def problem(error: SessionServiceError) -> Response:
         response.headers["Retry-After"] = str(error.retry_after)
     if type(error) in _CHALLENGES:
         response.headers["WWW-Authenticate"] = _CHALLENGES[type(error)]
-        # Gateways that ask before they forward pass headers on, but no bodies.
+        # A gateway that validates a token before it forwards a request passes on headers, but no body.
         response.headers[CODE_HEADER] = error.code
     return response
 
 
 def http_problem(error: HTTPException) -> Response:
-    """Return an error of the router or the framework; headers such as ``Allow`` are kept, its words are not."""
+    """Return the answer for an error of the router or the framework; only its header `Allow` is kept, not its text."""
     if error.code is not None and error.code >= 500:
         return _unexpected(error)
-    kind = _OF_THE_FRAMEWORK.get(error.code, errors.ValidationFailed)
-    response = problem(kind())
+    error_class = _FRAMEWORK_ERRORS.get(error.code, errors.ValidationFailed)
+    response = problem(error_class())
     response.headers.extend((name, value) for name, value in error.get_headers() if name.lower() == "allow")
     return response
 
 
 def _unexpected(error: Exception) -> Response:
-    """Answer a fault of our own: the log gets everything, the caller nothing but the request's id."""
+    """Answer an unexpected exception: the log gets all details, the caller only the request's id."""
     _log.error("unexpected error in request %s", g.request_id, exc_info=error)
     return problem(errors.InternalError())
 
 
-def documented(*kinds: type[SessionServiceError]) -> dict[str, Any]:
+def documented(*classes: type[SessionServiceError]) -> dict[str, Any]:
     """Return the OpenAPI responses of an operation that answers these errors, with an example of each code."""
     responses: dict[str, Any] = {}
-    for kind in sorted(kinds, key=lambda kind: STATUS[kind]):
-        status = STATUS[kind]
+    for one in sorted(classes, key=lambda one: STATUS[one]):
+        status = STATUS[one]
         response = responses.setdefault(
             str(status),
             {
@@ -194,14 +197,14 @@ def documented(*kinds: type[SessionServiceError]) -> dict[str, Any]:
                 "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}},
             },
         )
-        response["content"][CONTENT_TYPE]["examples"][kind.code] = {
-            "summary": (kind.__doc__ or "").splitlines()[0].replace("``", "`"),
+        response["content"][CONTENT_TYPE]["examples"][one.code] = {
+            "summary": (one.__doc__ or "").splitlines()[0].replace("``", "`"),
             "value": {
                 "type": "about:blank",
                 "title": HTTPStatus(status).phrase,
                 "status": status,
-                "detail": kind.detail,
-                "code": kind.code,
+                "detail": one.detail,
+                "code": one.code,
                 "request_id": "6f1c2f0e8a8b4c0f9a1d3e5b7c9d0e1f",
             },
         }

@@ -1,4 +1,4 @@
-"""What goes over the wire, in marshmallow: `SessionCreate` comes in, `SessionResponse` and the small answers go out."""
+"""The marshmallow schemas of requests and answers. Their descriptions are part of the OpenAPI document."""
 
 from datetime import datetime
 from typing import Any, get_args
@@ -13,7 +13,7 @@ DEVICE_TYPES = ("web", "mobile", "tablet", "bot", "unknown")
 END_REASONS = get_args(EndReason)
 CAUSES = get_args(Because)
 STORABLE_PATTERN = r"^[^\u0000]*$"
-"""`is_storable`, as far as JSON Schema's regular expressions (ECMA-262) go: a lone surrogate is no character there."""
+"""`is_storable` as a regular expression of JSON Schema (ECMA-262), which cannot describe lone surrogates."""
 
 _TRUE, _FALSE = {"true", "1"}, {"false", "0"}
 
@@ -24,7 +24,7 @@ def _storable(text: str) -> None:
 
 
 class Text(fields.String):
-    """An optional text from a client; null is as good as absent."""
+    """An optional text from a client. Null counts as absent."""
 
     def __init__(self, description: str, example: str) -> None:
         super().__init__(
@@ -36,7 +36,7 @@ class Text(fields.String):
 
 
 class Flag(fields.Boolean):
-    """A switch in the query: `true`, `false`, `1` or `0`, in any case, and nothing else."""
+    """A boolean query parameter: only `true`, `false`, `1` and `0`, in upper or lower case."""
 
     def __init__(self, description: str) -> None:
         super().__init__(truthy=_TRUE, falsy=_FALSE, load_default=False, metadata={"description": description})
@@ -46,7 +46,7 @@ class Flag(fields.Boolean):
 
 
 class Instant(fields.DateTime):
-    """A point in time: UTC, ISO 8601 with `Z`."""
+    """An instant: ISO 8601 in UTC with `Z`."""
 
     def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
         return None if value is None else as_text(value)
@@ -57,27 +57,29 @@ def _instant(description: str, example: str, *, nullable: bool = False) -> Insta
 
 
 class UserId(fields.Field[int | str]):
-    """An integer, or a text where `USER_ID_TYPE=string`."""
+    """An integer, or a string with `USER_ID_TYPE=string`."""
 
 
 class SessionCreate(Schema):
-    """What a client may say of its device; what the request itself shows is believed before any of it."""
+    """The client's description of its device. What the request itself shows takes precedence over it."""
 
-    device_fingerprint = Text("An identifier that the client made up; many browsers send the same.", "b3f1c2")
+    device_fingerprint = Text(
+        "An identifier chosen by the client. It identifies no device: many browsers send the same.", "b3f1c2"
+    )
     device_name = Text("A name for the device, or its raw user agent.", "Office laptop")
-    device_type = Text("One of web, mobile, tablet, bot; anything else tells nothing.", "web")
+    device_type = Text("One of web, mobile, tablet, bot; any other value is ignored.", "web")
     browser = Text("The browser's name.", "Chrome")
-    ip_address = Text("The address that the client believes to have; `unknown` tells nothing.", "203.0.113.7")
+    ip_address = Text("The client's own idea of its address; `unknown` is ignored.", "203.0.113.7")
 
 
 class SessionResponse(Schema):
     """A session: one signed-in device of one user."""
 
     id = fields.Integer(
-        required=True, metadata={"description": "Never used twice; gives the order of creation.", "example": 1}
+        required=True, metadata={"description": "Never reused; ascending in the order of creation.", "example": 1}
     )
     user_id = UserId(
-        required=True, metadata={"description": "An integer, or a text where `USER_ID_TYPE=string`.", "example": 74}
+        required=True, metadata={"description": "An integer, or a string with `USER_ID_TYPE=string`.", "example": 74}
     )
     device_name = fields.String(required=True, metadata={"example": "Chrome on Windows 10"})
     device_type = fields.String(required=True, validate=validate.OneOf(DEVICE_TYPES), metadata={"example": "web"})
@@ -88,31 +90,33 @@ class SessionResponse(Schema):
         required=True,
         validate=validate.OneOf(("observed", "reported")),
         metadata={
-            "description": "Whether the address was seen by the service or told by the client.",
+            "description": "Whether the service observed the address or the client reported it.",
             "example": "observed",
         },
     )
-    created_at = _instant("When the session was opened.", "2025-02-08T10:30:00Z")
-    last_activity = _instant("When it was last used, as of the last write.", "2025-02-08T15:45:00Z")
-    expires_at = _instant("The absolute end; never moves.", "2025-03-10T10:30:00Z")
+    created_at = _instant("When the session was created.", "2025-02-08T10:30:00Z")
+    last_activity = _instant(
+        "When it was last used. Not every use is written: see `ACTIVITY_INTERVAL_SECONDS`.", "2025-02-08T15:45:00Z"
+    )
+    expires_at = _instant("When its lifetime ends; never changes.", "2025-03-10T10:30:00Z")
     idle_expires_at = _instant(
-        "When it ends without further activity; null where the idle timeout is off.",
+        "When it ends without further activity; null if the idle timeout is off.",
         "2025-02-15T15:45:00Z",
         nullable=True,
     )
     is_active = fields.Boolean(required=True, metadata={"example": True})
     is_current = fields.Boolean(
-        required=True, metadata={"description": "Whether this call came from it.", "example": False}
+        required=True, metadata={"description": "Whether this call belongs to it.", "example": False}
     )
-    ended_at = _instant("When it ended, null while it is active.", "2025-02-08T16:00:00Z", nullable=True)
+    ended_at = _instant("When it ended; null while it is active.", "2025-02-08T16:00:00Z", nullable=True)
     end_reason = fields.String(
         required=True, allow_none=True, validate=validate.OneOf(END_REASONS), metadata={"example": "logout"}
     )
     ended_by = fields.String(
         allow_none=True,
         metadata={
-            "description": "For admins only: the user's id or `service:` and a name; null where time ran out, and "
-            "where that user was erased.",
+            "description": "For admins and services only: a user id, or `service:` and a name; null if a time limit "
+            "ended the session or that user was erased.",
             "example": "74",
         },
     )
@@ -127,7 +131,7 @@ class SessionResponse(Schema):
 
 
 class SessionCreated(SessionResponse):
-    """The new session, and who had to give way for it."""
+    """The new session, and the sessions that the device limit ended for it."""
 
     evicted = fields.List(
         fields.Nested(SessionResponse),
@@ -137,72 +141,74 @@ class SessionCreated(SessionResponse):
 
 
 class Closed(Schema):
-    """That something was closed, or already had been."""
+    """The session has ended, by this call or before."""
 
     success = fields.Boolean(required=True, metadata={"example": True})
     message = fields.String(required=True, metadata={"example": "Session closed successfully"})
 
 
 class ClosedMany(Closed):
-    """How many sessions a call closed."""
+    """The number of sessions that the call ended."""
 
     message = fields.String(required=True, metadata={"example": "2 sessions closed successfully"})
     closed = fields.Integer(required=True, metadata={"example": 2})
 
 
 def closed(message: str) -> dict[str, object]:
-    """Return the answer that something is closed."""
+    """Return the answer `Closed` with *message*."""
     return {"success": True, "message": message}
 
 
 def closed_many(number: int) -> dict[str, object]:
-    """Return the answer that *number* sessions were closed."""
+    """Return the answer `ClosedMany` for *number* sessions."""
     sessions = "1 session" if number == 1 else f"{number} sessions"
     return {**closed(f"{sessions} closed successfully"), "closed": number}
 
 
 class DeviceCount(Schema):
-    """How many places are taken, of how many."""
+    """The number of the user's active sessions, and the most allowed."""
 
     active_devices = fields.Integer(required=True, metadata={"example": 2})
     max_devices = fields.Integer(required=True, metadata={"example": 3})
 
 
 class Validation(Schema):
-    """That a token's session is alive, or that it has none and may do without."""
+    """The token's session is active, or the token has none and `UNKNOWN_SESSION_POLICY` allows that."""
 
     active = fields.Boolean(required=True, metadata={"example": True})
     session_id = fields.Integer(required=True, allow_none=True, metadata={"example": 1})
     user_id = UserId(required=True, metadata={"example": 74})
-    expires_at = _instant("The session's absolute end; null without one.", "2025-03-10T10:30:00Z", nullable=True)
+    expires_at = _instant(
+        "When the session's lifetime ends; null without a session.", "2025-03-10T10:30:00Z", nullable=True
+    )
 
 
 class IntrospectionRequest(Schema):
-    """The form of RFC 7662 section 2.1; other fields of it are ignored."""
+    """The form of RFC 7662 section 2.1. Other fields are ignored."""
 
     class Meta:
-        """Fields of extensions are not for this service to refuse (RFC 6749 section 3.2)."""
+        """Unknown fields must be ignored (RFC 6749 section 3.2)."""
 
         unknown = EXCLUDE
 
-    token = fields.String(required=True, metadata={"description": "The access token in question."})
-    token_type_hint = fields.String(metadata={"description": "Not needed, and ignored.", "example": "access_token"})
+    token = fields.String(required=True, metadata={"description": "The access token to check."})
+    token_type_hint = fields.String(metadata={"description": "Ignored.", "example": "access_token"})
 
 
 class IntrospectionAnswer(Schema):
-    """The answer of RFC 7662 section 2.2: of a token that is not active, nothing else is told."""
+    """The answer of RFC 7662 section 2.2. For a token that is not active, it contains only `active`."""
 
     active = fields.Boolean(required=True, metadata={"example": True})
     sub = fields.String(metadata={"description": "The user's id.", "example": "74"})
     exp = fields.Integer(metadata={"description": "When the token expires.", "example": 1739010600})
-    session_id = fields.Integer(allow_none=True, metadata={"description": "Null without one.", "example": 1})
-    sid = fields.String(metadata={"description": "The token's own `sid`, where it has one.", "example": "08a5019c"})
+    session_id = fields.Integer(allow_none=True, metadata={"description": "Null without a session.", "example": 1})
+    sid = fields.String(metadata={"description": "The token's `sid`, if it has one.", "example": "08a5019c"})
 
 
 class IncludeInactive(Schema):
-    """The query of lists."""
+    """The query parameters of lists."""
 
-    include_inactive = Flag("Add the newest 100 ended sessions.")
+    include_inactive = Flag("Also list the newest 100 ended sessions.")
 
 
 class EndCause(Schema):
@@ -219,25 +225,27 @@ class EndCause(Schema):
 
 
 class ExcludeCurrent(Schema):
-    """The query of `logout-all`."""
+    """The query parameters of `logout-all`."""
 
-    exclude_current = Flag("Leave the session that this call came from as it is.")
+    exclude_current = Flag("Do not end the session that this call belongs to.")
 
 
 class Health(Schema):
-    """How the service is."""
+    """The state of the service."""
 
     status = fields.String(required=True)
 
 
 class Readiness(Health):
-    """Whether requests can be served, and what is known of the auth server as a directory of users."""
+    """The service can serve requests. Includes the state of the user directory, and warnings."""
 
     directory = fields.String(
         required=True,
         validate=validate.OneOf(get_args(DirectoryState)),
-        metadata={"description": "How the auth server answered this process last; it decides nothing."},
+        metadata={"description": "How the auth server answered this process last. It does not affect readiness."},
     )
     warnings = fields.List(
-        fields.String(), required=True, metadata={"description": "What works, but should be changed.", "example": []}
+        fields.String(),
+        required=True,
+        metadata={"description": "Problems that do not prevent service but should be corrected.", "example": []},
     )

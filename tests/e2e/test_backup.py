@@ -1,4 +1,4 @@
-"""Backups that are taken while people sign in, and restored elsewhere: by the commands of `docs/operations.md`.
+"""Backups that are taken while people sign in, and restored elsewhere: by the commands of `docs/data.md`.
 
 The detector is `faults_on_record` of `test_kills`, which shows that it would notice. What must not be done with the
 files of an SQLite database is shown as well.
@@ -33,7 +33,7 @@ from tests.harness.servers import gunicorn
 from tests.harness.sign_ins import LIMIT
 from tests.harness.support import CHROME, SECRET, make_token, settings, sign_in_with
 
-SECTION = re.search(r"^## Backup and restore\n(.*?)^## ", (PROJECT / "docs" / "operations.md").read_text(), re.M | re.S)
+SECTION = re.search(r"^## Backup and restore\n(.*?)^## ", (PROJECT / "docs" / "data.md").read_text(), re.M | re.S)
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", SECTION[1] if SECTION else "", re.M | re.S)
 COMMANDS = [text for language, text in BLOCKS if language == "sh"]
 STATEMENTS = [text for language, text in BLOCKS if language == "sql"]

@@ -1,7 +1,8 @@
-"""The files for containers: the Compose file by its schema and its meaning, the image by its steps, without Docker."""
+"""The image without Docker: what it holds, and that it migrates, serves, purges, and says whether it is alive."""
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,19 +15,14 @@ import pytest
 import urllib3
 from psycopg import sql
 
-from tests.harness.compose import SERVICES, settings_of
+from tests.harness.compose import EVERY_DAY, SERVICES, settings_of
 from tests.harness.image import Image, build, context
+from tests.harness.paths import PROJECT
 from tests.harness.processes import free_port, running
 from tests.harness.reports import note
 from tests.harness.support import SECRET, make_token
 
 ODD_PASSWORD = "p@ss:w/rd?#%41 \"'\\&=$x"
-
-
-# The Compose file
-
-
-# The image
 
 
 @pytest.fixture(scope="module")
@@ -43,14 +39,21 @@ def image() -> Iterator[Image]:
 def test_the_image_holds_the_service_and_what_it_needs_alone(image: Image) -> None:
     assert {path.name for path in image.workdir.iterdir()} == {"gunicorn.conf.py"}
     assert {path.parts[0] for path in context()} == {
-        *("README.md", "gunicorn.conf.py", "migrations", "pyproject.toml"),
+        *("LICENSE", "README.md", "gunicorn.conf.py", "migrations", "pyproject.toml"),
         *("requirements.txt", "session_service", "setup.cfg", "wsgi.py"),
     }
     installed = image.run(["python3", "-m", "pip", "list", "--format=freeze"]).stdout.lower()
     assert "gunicorn==" in installed
     assert "pytest==" not in installed
+    of_the_package = "from importlib.metadata import metadata as of; print(of('session-service')['License'])"
+    assert image.run(["python3", "-c", of_the_package]).stdout == "MIT\n"
     assert image.noted["USER"] == "10001:10001"
     assert image.noted["STOPSIGNAL"] == "SIGTERM"
+
+
+def once(command: list[str]) -> list[str]:
+    """Return a command that ends where the purge's container would sleep until the next day."""
+    return [part.replace(EVERY_DAY, "exit") for part in command]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +71,7 @@ def test_the_image_holds_the_service_and_what_it_needs_alone(image: Image) -> No
 def test_what_is_not_set_is_named_and_nothing_starts(
     image: Image, given: dict[str, str], complaint: str, of_compose: str | None
 ) -> None:
-    command = SERVICES[of_compose]["command"] if of_compose else image.command
+    command = once(SERVICES[of_compose]["command"]) if of_compose else image.command
 
     said = image.run(command, {**given, "HOST": "127.0.0.1", "PORT": str(free_port())})
 
@@ -134,7 +137,7 @@ def test_the_image_migrates_serves_and_says_whether_it_is_alive(image: Image, fr
 
     refused = image.run(SERVICES["migrate"]["command"], {**environment, "PGPASSWORD": "wrong"}, **as_whom)
     migrated = image.run(SERVICES["migrate"]["command"], environment, **as_whom)
-    purged = image.run(SERVICES["purge"]["command"], environment, **as_whom)
+    purged = image.run(once(SERVICES["purge"]["command"]), environment, **as_whom)
 
     assert refused.returncode != 0
     assert migrated.returncode == 0, migrated.stderr
@@ -149,7 +152,47 @@ def test_the_image_migrates_serves_and_says_whether_it_is_alive(image: Image, fr
         )
     gone = image.run(image.healthcheck, environment, **as_whom)
 
+    assert "purged 0 sessions" in purged.stdout
     assert (alive.returncode, alive.stderr) == (0, "")
     assert (ready.status, created.status) == (200, 201), (ready.data, created.data)
     assert gone.returncode != 0
     assert image.files() == held, "the root of a container is read-only"
+
+
+def test_the_demo_shows_a_sign_in_and_its_session(image: Image, migrated: Callable[[str], str], tmp_path: Path) -> None:
+    given = {"JWT_SECRET_KEY": SECRET, "DEMO_PASSWORD": "a password", "DEMO_REFRESH_SECRET_KEY": f"another {SECRET}"}
+    port, demo_port = free_port(), free_port()
+    service = {"DATABASE_URL": migrated("sqlite"), "JWT_SECRET_KEY": SECRET, "PORT": str(port), "HOST": "127.0.0.1"}
+    shutil.copytree(PROJECT / "examples", tmp_path / "examples")
+    command = [part.replace("0.0.0.0:8000", f"127.0.0.1:{demo_port}") for part in SERVICES["demo"]["command"]]
+    demo = settings_of(SERVICES["demo"], given) | {"SESSION_SERVICE_URL": f"http://127.0.0.1:{port}"}
+    serve = [image.program("gunicorn"), *image.command[1:]]
+    refused = subprocess.run(
+        [image.program("gunicorn"), *command[1:]],
+        cwd=tmp_path,
+        env=image.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    with (
+        running(
+            serve, ready=f"http://127.0.0.1:{port}/healthz", environment=image.environment | service, cwd=image.workdir
+        ),
+        running(
+            [image.program("gunicorn"), *command[1:]],
+            ready=f"http://127.0.0.1:{demo_port}/",
+            environment=image.environment | demo,
+            cwd=tmp_path,
+        ),
+    ):
+        url = f"http://127.0.0.1:{demo_port}"
+        body = {"email": "user74@example.com", "password": "a password"}
+        token = urllib3.request("POST", f"{url}/auth/login", json=body).json()["access_token"]
+        listed = urllib3.request("GET", f"{url}/sessions/my-sessions", headers={"Authorization": f"Bearer {token}"})
+
+    assert refused.returncode != 0
+    assert "Set JWT_SECRET_KEY." in refused.stderr
+    assert [one["user_id"] for one in listed.json() if one["is_current"]] == [74]

@@ -1,10 +1,13 @@
-"""What runs the purge once a day: the units for systemd, and the line for cron. No systemd or cron runs them here."""
+"""The units for systemd and the line for cron: the server and the daily purge. No systemd or cron runs them here."""
 
 import configparser
 import re
+import runpy
 import shutil
+import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from flask.testing import FlaskClient
 
 from tests.harness.environment import environment_with
 from tests.harness.paths import PROJECT
+from tests.harness.processes import free_port, running
 from tests.harness.reports import require_tool
 from tests.harness.support import SECRET
 
@@ -21,11 +25,12 @@ CODE, SETTINGS = "/opt/session-service", "/etc/session-service.env"
 
 
 def complaints(folder: Path) -> str:
-    """Return what systemd has to say of the units in a folder, whose program is not at its place here."""
+    """Return what `systemd-analyze` reports about the units in a folder; their programs are not installed here."""
     program = require_tool("systemd-analyze")
-    service = folder / "session-service-purge.service"
-    service.write_text(service.read_text().replace(f"{CODE}/.venv/bin/flask", "/bin/true"))
-    command = [program, "verify", str(service), str(folder / "session-service-purge.timer")]
+    units = sorted(folder.iterdir())
+    for unit in units:
+        unit.write_text(re.sub(rf"{CODE}/.venv/bin/\w+", "/bin/true", unit.read_text()))
+    command = [program, "verify", *map(str, units)]
     return subprocess.run(command, capture_output=True, text=True, check=False).stderr
 
 
@@ -38,6 +43,8 @@ def test_systemd_understands_the_units(tmp_path: Path) -> None:
     [
         ("session-service-purge.service", "NoNewPrivileges", "NoNewPrivilege"),
         ("session-service-purge.timer", "03:17:00", "33:17:00"),
+        ("session-service.service", "ProtectSystem", "ProtectSystems"),
+        ("session-service.service", "@system-service", "@system-services"),
     ],
 )
 def test_a_broken_unit_would_be_noticed(tmp_path: Path, unit: str, right: str, wrong: str) -> None:
@@ -49,16 +56,38 @@ def test_a_broken_unit_would_be_noticed(tmp_path: Path, unit: str, right: str, w
     assert wrong in complaints(units)
 
 
-def run_here(commands: str, folder: Path, database_url: str) -> str:
-    """Run a shell's commands with this project's places in place of those of an installation; return what they say."""
-    settings = folder / "settings.env"
-    settings.write_text(f"DATABASE_URL='{database_url}'\nJWT_SECRET_KEY='{SECRET}'\n")
-    commands = (
-        commands.replace(SETTINGS, str(settings))
+def here(commands: str, folder: Path, settings: Mapping[str, str]) -> str:
+    """Return a shell's commands with this project's paths in place of those of an installation, and write its settings.
+
+    As `systemd` would read it: one NAME='value' per line.
+    """
+    file = folder / "settings.env"
+    file.write_text("".join(f"{name}='{value}'\n" for name, value in settings.items()))
+    return (
+        commands.replace(SETTINGS, str(file))
         .replace(f"{CODE}/.venv/bin/", ".venv/bin/")
         .replace(".venv/bin/", f"{Path(sys.executable).parent}/")
         .replace(CODE, str(PROJECT))
     )
+
+
+def started(service: Mapping[str, str]) -> str:
+    """Return a shell's commands that do what `systemd` does: the file's settings, the folder, the program."""
+    assert (service["EnvironmentFile"], service["WorkingDirectory"]) == (SETTINGS, CODE)
+    return f"set -a; . {SETTINGS}; cd {CODE}; exec {service['ExecStart']}"
+
+
+def unit(name: str) -> Mapping[str, str]:
+    """Return the section [Service] of a unit."""
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read(UNITS / name)
+    return parser["Service"]
+
+
+def run_here(commands: str, folder: Path, database_url: str) -> str:
+    """Run a shell's commands as if this project were an installation; return their output."""
+    commands = here(commands, folder, {"DATABASE_URL": database_url, "JWT_SECRET_KEY": SECRET})
     done = subprocess.run(
         ["/bin/sh", "-c", commands], cwd=folder, env=environment_with(), capture_output=True, text=True, check=True
     )
@@ -66,22 +95,41 @@ def run_here(commands: str, folder: Path, database_url: str) -> str:
 
 
 def test_the_unit_runs_the_purge(database_url: str, tmp_path: Path, client: FlaskClient) -> None:
-    unit = configparser.ConfigParser(strict=False, interpolation=None)
-    unit.optionxform = str  # type: ignore[assignment,method-assign]
-    unit.read(UNITS / "session-service-purge.service")
-    service = unit["Service"]
     before = purge_runs(client)
-    assert (service["EnvironmentFile"], service["WorkingDirectory"]) == (SETTINGS, CODE)
 
-    # As systemd would: the file's settings, the folder, the program.
-    said = run_here(f"set -a; . {SETTINGS}; cd {CODE}; exec {service['ExecStart']}", tmp_path, database_url)
+    said = run_here(started(unit("session-service-purge.service")), tmp_path, database_url)
 
     assert said.startswith("recorded 0 ends, purged 0 sessions")
     assert purge_runs(client) == before + 1
 
 
+def test_the_unit_starts_the_server_which_reports_that_it_listens(database_url: str, tmp_path: Path) -> None:
+    port, service = free_port(), unit("session-service.service")
+    settings = {"DATABASE_URL": database_url, "JWT_SECRET_KEY": SECRET, "PORT": str(port), "DRAIN_SECONDS": "0"}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(path := str(tmp_path / "notify"))
+        systemd.settimeout(20)
+        command = ["/bin/sh", "-c", here(started(service), tmp_path, settings)]
+        with running(
+            command, ready=f"http://127.0.0.1:{port}/readyz", environment=environment_with(NOTIFY_SOCKET=path)
+        ):
+            reported = systemd.recv(4_096).decode()
+
+    assert service["Type"] == "notify"
+    assert reported.startswith("READY=1")
+
+
+def test_the_unit_lets_the_server_drain_before_it_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))  # which it changes, and which is put back
+    gunicorn, service = runpy.run_path(str(PROJECT / "gunicorn.conf.py")), unit("session-service.service")
+
+    # A SIGTERM that reaches a worker itself would stop it without draining.
+    assert service["KillMode"] == "mixed"
+    assert int(service["TimeoutStopSec"]) > gunicorn["drain_seconds"] + gunicorn["graceful_timeout"]
+
+
 def test_the_line_for_cron_runs_the_purge(database_url: str, tmp_path: Path, client: FlaskClient) -> None:
-    lines = re.findall(r"^```crontab\n(.*)\n```$", (PROJECT / "docs" / "operations.md").read_text(), re.M)
+    lines = re.findall(r"^```crontab\n(.*)\n```$", (PROJECT / "docs" / "deploy.md").read_text(), re.M)
     assert len(lines) == 1
     *when, user, command = lines[0].split(maxsplit=6)
     before = purge_runs(client)

@@ -182,7 +182,7 @@ def test_the_release_before_runs_on_the_new_tables(upgraded: Upgrade) -> None:
     upgraded.migrate(SCHEMA_REVISION)
 
     assert faults_of_release(upgraded.old, upgraded.old) == []
-    assert "recorded 0 ends, purged 0 sessions" in upgraded.command("sessions", "purge").stdout
+    assert upgraded.command("sessions", "purge").stdout.startswith("recorded 0 ends, ")
     assert upgraded.command("sessions", "list", "74").stderr == "no sessions\n"
 
 

@@ -36,3 +36,7 @@ def _filled_in(match: re.Match[str], given: Mapping[str, str]) -> str:
     if kind == "?":
         raise KeyError(text)
     return str(text)
+
+
+EVERY_DAY = "sleep 86400"
+"""What the purge's container does between two purges."""

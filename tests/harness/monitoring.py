@@ -16,7 +16,7 @@ ROOT = PROJECT
 ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yml"
 ALERTS_TEST = ROOT / "deploy" / "prometheus" / "alerts_test.yml"
 DASHBOARD = ROOT / "deploy" / "grafana" / "session-service.json"
-OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 
 BY_PROMETHEUS = {"job", "instance"}
 """Labels that every series gets when it is scraped."""
@@ -32,6 +32,7 @@ def known_metrics() -> dict[str, set[str]]:
         "session_service_purge_last_run_timestamp_seconds": set(),
         "session_service_purge_runs_total": set(),
         "session_service_purged_total": {"what"},
+        "session_service_command_sessions_ended_total": {"reason"},
     }
 
 
@@ -48,8 +49,8 @@ def known_series() -> dict[str, set[str]]:
 
 
 def section(title: str) -> str:
-    """Return a section of the operations document, up to the next one of its rank."""
-    found = re.search(rf"^## {title}\n(.*?)(?=^## )", OPERATIONS, re.M | re.S)
+    """Return a section of the runbook, up to the next one of its rank."""
+    found = re.search(rf"^## {title}\n(.*?)(?=^## )", RUNBOOK, re.M | re.S)
     assert found, title
     return found[1]
 

@@ -9,6 +9,7 @@ import pytest
 NEEDED = {
     "nginx": "apt-get install nginx-light",
     "chromium": "apt-get install chromium",
+    "curl": "apt-get install curl",
     "systemd-analyze": "apt-get install systemd",
     # Installing Debian's package would start a Prometheus; unpacking it does not.
     "promtool": "apt-get download prometheus && dpkg -x prometheus_*.deb ~/prom && PATH=$PATH:~/prom/usr/bin",

@@ -104,7 +104,7 @@ def has_grown(answers: "Counter[tuple[int, str | None]]", enough: int) -> bool:
 
 @pytest.mark.usefixtures("quick")
 def test_keys_rotate_under_load_without_a_refusal(client: FlaskClient, server: AuthServer) -> None:
-    """Published first, used then, as `docs/operations.md` has it; the old one goes when its tokens have expired."""
+    """Published first, used then, as `docs/settings.md` has it; the old one goes when its tokens have expired."""
     signing, done, answers = [OLD], threading.Event(), Counter[tuple[int, str | None]]()
 
     def work(number: int) -> None:

@@ -133,7 +133,7 @@ def test_pages_of_any_size_give_the_same_lines(app: Flask) -> None:
 def test_of_somebody_unknown_nothing_is_held(app: Flask) -> None:
     lead_a_life(app)
 
-    assert command(app, "export", "77") == (0, "", "nothing is held of this user\n")
+    assert command(app, "export", "77") == (0, "", "nothing is stored about this user\n")
     assert command(app, "export", "x")[0] != 0
 
 
@@ -154,7 +154,7 @@ def test_without_yes_it_is_only_said_how_much_would_go(app: Flask) -> None:
 
     assert (code, said) == (2, "")
     assert complaints == (
-        "would erase 4 sessions, 5 tokens, 1 mentions as who ended others' sessions; say --yes to do it\n"
+        "would erase 4 sessions, 5 tokens, the user's id in 1 sessions of others; repeat with --yes to erase it\n"
     )
     assert dump(app) == before
 
@@ -169,15 +169,15 @@ def test_after_an_erasure_nothing_tells_of_that_person_and_all_of_the_others(
     said = command(app, "erase", str(PERSON), "--yes")
     again = command(app, "erase", str(PERSON), "--yes")
 
-    assert said == (0, "erased 4 sessions, 5 tokens, 1 mentions as who ended others' sessions\n", "")
-    assert again == (0, "erased 0 sessions, 0 tokens, 0 mentions as who ended others' sessions\n", "")
+    assert said == (0, "erased 4 sessions, 5 tokens, the user's id in 1 sessions of others\n", "")
+    assert again == (0, "erased 0 sessions, 0 tokens, the user's id in 0 sessions of others\n", "")
     assert rows_of_others(app) == [{**row, "ended_by": None} if row["id"] == ended else row for row in before]
     for theirs in (str(PERSON), ADDRESS, "Safari on iPhone", "Firefox on Linux", "f-i-n"):
         assert theirs in held_before
         assert theirs not in dump(app)
     assert command(app, "export", str(PERSON))[1] == ""
     assert [line["kind"] for line in lines_of(app, "75")] == ["owner", "session", "token"]
-    assert "erased a user: 4 sessions, 5 tokens, 1 mentions" in caplog.messages
+    assert "erased a user: 4 sessions, 5 tokens, the user's id in 1 sessions of others" in caplog.messages
     assert str(PERSON) not in caplog.text
 
 

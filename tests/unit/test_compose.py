@@ -12,13 +12,13 @@ import pytest
 import yaml
 
 from session_service.config import Settings
-from tests.harness.compose import COMPOSE, SERVICES, settings_of
+from tests.harness.compose import COMPOSE, EVERY_DAY, SERVICES, settings_of
 from tests.harness.image import is_let_through
 from tests.harness.paths import PROJECT
 from tests.harness.support import SECRET
 
-OURS = {name: service for name, service in SERVICES.items() if "build" in service}
-"""What runs the project's own image."""
+OURS = {name: service for name, service in SERVICES.items() if service["image"] == "session-service" and name != "demo"}
+"""The containers of the service; `demo` runs an example in the same image."""
 
 
 def check(path: Path) -> subprocess.CompletedProcess[str]:
@@ -51,15 +51,38 @@ def test_a_broken_compose_file_would_be_noticed(tmp_path: Path, right: str, wron
     assert check(broken).returncode != 0
 
 
-def test_whatever_keeps_running_has_a_health_check() -> None:
+def test_whatever_serves_has_a_health_check() -> None:
     for name, service in SERVICES.items():
-        if service.get("restart") == "no":
+        if name in {"migrate", "purge"}:
             assert service["healthcheck"] == {"disable": True}, name
-        elif "build" in service:
+        elif name == "service":
             assert "HEALTHCHECK " in (PROJECT / "Dockerfile").read_text(encoding="utf-8")
             assert "healthcheck" not in service
         else:
             assert service["healthcheck"]["test"][0] == "CMD", name
+
+
+def test_one_service_builds_the_image_and_the_others_depend_on_it() -> None:
+    users = {name for name, service in SERVICES.items() if service["image"] == "session-service"}
+
+    assert [name for name, service in SERVICES.items() if "build" in service] == ["migrate"]
+    assert users == {"migrate", "service", "purge", "demo"}
+    for name in users - {"migrate"}:
+        needed = set(SERVICES[name]["depends_on"])
+        while "migrate" not in needed:
+            assert needed, name
+            needed = {below for one in needed for below in SERVICES[one].get("depends_on", {})}
+        # No registry is asked for an image of this name.
+        assert SERVICES[name]["pull_policy"] == "never", name
+
+
+def test_the_purge_runs_once_a_day_and_again_after_a_failure() -> None:
+    purge = SERVICES["purge"]
+
+    assert purge["restart"] == "unless-stopped"
+    assert purge["init"], "a shell as the first process ignores SIGTERM"
+    assert "profiles" not in purge
+    assert f"; do {EVERY_DAY}; done; exit 1" in purge["command"][-1]
 
 
 def test_nothing_starts_before_what_it_needs() -> None:
@@ -73,6 +96,7 @@ def test_nothing_starts_before_what_it_needs() -> None:
         "service": {"migrate": "service_completed_successfully"},
         "migrate": {"database": "service_healthy"},
         "purge": {"migrate": "service_completed_successfully"},
+        "demo": {"service": "service_healthy"},
         "database": {},
     }
 
@@ -81,7 +105,8 @@ def test_secrets_come_from_outside_and_the_databases_is_asked_for() -> None:
     for name, service in SERVICES.items():
         for variable, value in service["environment"].items():
             if re.search("PASSWORD|SECRET|_KEY|CREDENTIALS|JWKS", variable):
-                assert value is None or re.fullmatch(r"\$\{DATABASE_PASSWORD:\?[^}]+\}", value), (name, variable)
+                from_outside = r"\$\{(DATABASE_PASSWORD:\?[^}]+|(SERVICE_CREDENTIALS|DEMO_REFRESH_SECRET_KEY):-)\}"
+                assert value is None or re.fullmatch(from_outside, value), (name, variable)
     assert SERVICES["database"]["environment"]["POSTGRES_PASSWORD"] is not None
     for service in OURS.values():
         with pytest.raises(KeyError, match="set DATABASE_PASSWORD"):
@@ -97,18 +122,20 @@ def test_every_setting_can_be_given() -> None:
 
 
 def test_the_gateway_alone_is_reached_from_outside_and_only_from_this_machine() -> None:
-    assert {name for name, service in SERVICES.items() if "ports" in service} == {"gateway"}
+    assert {name for name, service in SERVICES.items() if "ports" in service} == {"gateway", "demo"}
+    assert SERVICES["demo"]["profiles"] == ["demo"]
+    assert SERVICES["demo"]["ports"] == ["127.0.0.1:${DEMO_PORT:-8000}:8000"]
     assert SERVICES["gateway"]["ports"] == ["${GATEWAY_ADDRESS:-127.0.0.1}:${GATEWAY_PORT:-8080}:8080"]
     assert SERVICES["gateway"]["environment"]["GATEWAY_LISTEN"] == "8080"
     assert SERVICES["database"]["networks"] == ["inside"]
-    assert "inside" not in SERVICES["gateway"]["networks"]
+    assert SERVICES["gateway"]["networks"] == SERVICES["demo"]["networks"] == ["outside"]
 
 
 def test_containers_may_do_little() -> None:
     for name, service in SERVICES.items():
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert all(mount.endswith(":ro") for mount in service.get("volumes", []) if mount.startswith(".")), name
-    for name, service in (OURS | {"gateway": SERVICES["gateway"]}).items():
+    for name, service in (OURS | {one: SERVICES[one] for one in ("gateway", "demo")}).items():
         assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"]), name
         assert "/tmp" in service["tmpfs"] or name == "gateway"
 
@@ -116,8 +143,8 @@ def test_containers_may_do_little() -> None:
 def test_what_is_mounted_exists_and_images_have_a_version() -> None:
     for service in SERVICES.values():
         for mount in service.get("volumes", []):
-            assert not mount.startswith(".") or (PROJECT / mount.split(":")[0]).is_file(), mount
-        assert "build" in service or re.fullmatch(r"\w+:\d[\w.]*", service["image"])
+            assert not mount.startswith(".") or (PROJECT / mount.split(":")[0]).exists(), mount
+        assert re.fullmatch(r"session-service|\w+:\d[\w.]*", service["image"])
 
 
 def test_a_stopping_service_is_given_the_time_that_gunicorn_takes(
@@ -130,13 +157,38 @@ def test_a_stopping_service_is_given_the_time_that_gunicorn_takes(
     assert int(SERVICES["service"]["stop_grace_period"].removesuffix("s")) > takes
 
 
+EXAMPLE = (PROJECT / ".env.example").read_text(encoding="utf-8")
+
+
+OPTIONAL = [(name, value) for name, value in re.findall(r"^#([A-Z_]+)=(.*)$", EXAMPLE, re.M)]
+
+
 def test_the_example_of_an_environment_names_what_is_required_and_fills_nothing_in() -> None:
     parser = configparser.ConfigParser(interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
-    parser.read_string("[env]\n" + (PROJECT / ".env.example").read_text(encoding="utf-8"))
+    parser.read_string("[env]\n" + EXAMPLE)
 
-    required = ("DATABASE_PASSWORD", "JWT_SECRET_KEY", "JWT_PUBLIC_KEY", "JWT_JWKS_URL")
-    assert dict(parser["env"]) == dict.fromkeys(required, "")
+    required = ("DATABASE_PASSWORD", "JWT_SECRET_KEY", "JWT_PUBLIC_KEY", "JWT_JWKS_URL", "SERVICE_CREDENTIALS")
+    assert dict(parser["env"]) == dict.fromkeys([*required, "DEMO_PASSWORD", "DEMO_REFRESH_SECRET_KEY"], "")
+    for variable in parser["env"]:
+        assert variable in COMPOSE.read_text(encoding="utf-8"), variable
+
+
+@pytest.mark.parametrize(("name", "value"), OPTIONAL, ids=[name for name, _ in OPTIONAL])
+def test_a_line_of_the_example_can_be_uncommented_as_it_is(name: str, value: str) -> None:
+    assert re.fullmatch(r"[\w./:-]+", value), "no quotes and no comment behind it are needed"
+    if name in {setting.name for setting in fields(Settings)}:
+        environment = {"JWT_SECRET_KEY": SECRET, name: value}
+        given = getattr(Settings.from_environ(environment), name)
+        assert given != getattr(Settings.from_environ({"JWT_SECRET_KEY": SECRET}), name)
+        assert settings_of(OURS["service"], {"DATABASE_PASSWORD": "x", **environment})[name] == value
+    else:
+        assert f"${{{name}:-" in COMPOSE.read_text(encoding="utf-8")
+
+
+def test_every_line_of_the_example_is_a_comment_a_setting_or_an_optional_setting() -> None:
+    for line in EXAMPLE.splitlines():
+        assert re.fullmatch(r"|# .+|#?[A-Z_]+=\S*", line), line
 
 
 @pytest.mark.parametrize(
