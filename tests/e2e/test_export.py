@@ -1,6 +1,7 @@
 """The export of a person's data as a process: its encoding, and a reader that goes away."""
 
 import json
+from subprocess import PIPE
 
 from flask import Flask
 from sqlalchemy import text
@@ -16,7 +17,7 @@ def test_an_export_is_utf_8_wherever_it_is_written_to(make_app: MakeApp, databas
     sign_in_with(app.test_client())("Zoë", user_agent="x", body={"device_name": "Zoës Gerät 📱"})
 
     with command_process(
-        database_url, "export", "Zoë", USER_ID_TYPE="string", PYTHONIOENCODING="ascii", PYTHONUTF8="1"
+        database_url, "export", "Zoë", stderr=PIPE, USER_ID_TYPE="string", PYTHONIOENCODING="ascii", PYTHONUTF8="1"
     ) as one:
         said, complaints = one.communicate(timeout=60)
 
@@ -36,7 +37,7 @@ def test_an_export_whose_reader_goes_away_ends_without_a_word(app: Flask, databa
         for _ in range(10):
             connection.execute(text(f"INSERT INTO sessions ({names}) SELECT {names} FROM sessions"))
 
-    with command_process(database_url, "export", str(PERSON)) as process:
+    with command_process(database_url, "export", str(PERSON), stderr=PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         first = process.stdout.readline()

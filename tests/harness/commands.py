@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from subprocess import PIPE, Popen
+from subprocess import DEVNULL, PIPE, Popen
 
 from flask import Flask
 
@@ -18,11 +18,16 @@ def command(app: Flask, *words: str) -> tuple[int, str, str]:
 
 
 @contextmanager
-def command_process(database_url: str, *words: str, **environment: str) -> Iterator[Popen[bytes]]:
-    """Run `flask sessions …` as an operator does; the process is killed when the caller is done."""
+def command_process(
+    database_url: str, *words: str, stderr: int = DEVNULL, **environment: str
+) -> Iterator[Popen[bytes]]:
+    """Run `flask sessions …` as an operator does; the process is killed when the caller is done.
+
+    A caller that passes PIPE as *stderr* must read it: a purge logs each end, and waits once the pipe is full.
+    """
     given = {"DATABASE_URL": database_url, "JWT_SECRET_KEY": SECRET, **environment}
     line = [sys.executable, "-m", "flask", "--app", "wsgi", "sessions", *words]
-    with Popen(line, cwd=PROJECT, env=given, stdout=PIPE, stderr=PIPE) as process:
+    with Popen(line, cwd=PROJECT, env=given, stdout=PIPE, stderr=stderr) as process:
         try:
             yield process
         finally:
