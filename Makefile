@@ -3,6 +3,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+TESTS ?= tests/unit tests/integration tests/properties
+ON_ALL_CORES := --numprocesses=logical --maxprocesses=8 --dist=worksteal
+
 .DEFAULT_GOAL := help
 
 .venv/made: setup.cfg pyproject.toml
@@ -12,15 +15,19 @@ BIN := .venv/bin
 
 .PHONY: help
 help:  ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 10
 
 .PHONY: run
 run: .venv/made  ## Serve on 127.0.0.1:8080 (PORT=… changes it), with an SQLite database and example tokens
 	@exec $(BIN)/python scripts/run_locally.py
 
 .PHONY: test
-test: .venv/made  ## Run all tests, on SQLite and on a PostgreSQL that they bring along (ARGS=… goes to pytest)
-	$(BIN)/python -m pytest $(ARGS)
+test: .venv/made  ## Run the tests of rules and application in 3 minutes (TESTS=… ARGS=… go to pytest)
+	$(BIN)/python -m pytest --quick $(ON_ALL_CORES) $(ARGS) $(TESTS)
+
+.PHONY: test-all
+test-all: .venv/made  ## Run all tests, with real servers, browsers and outages too (ARGS=… goes to pytest)
+	$(BIN)/python -m pytest $(ON_ALL_CORES) --durations=10 $(ARGS)
 
 .PHONY: lint
 lint: .venv/made  ## Check style and types, and look for secrets

@@ -2,22 +2,21 @@
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable
 from time import monotonic
 
 import pytest
 
 from tests.harness.processes import address_of, exchange
-from tests.harness.servers import gunicorn
 from tests.harness.support import make_token
 
 HEAD = f"Host: x\r\nAuthorization: Bearer {make_token()}\r\nContent-Type: application/json\r\n"
 
 
 @pytest.fixture
-def address(database_url: str) -> Iterator[tuple[str, int]]:
-    with gunicorn(database_url) as url:
-        yield address_of(url)
+def address(database_url: str, start_service: Callable[[str], str]) -> tuple[str, int]:
+    """Return where a gunicorn listens, on a database without rows."""
+    return address_of(start_service(database_url))
 
 
 BODIES = {

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,31 +17,32 @@ import urllib3
 
 from tests.harness.environment import environment_with
 from tests.harness.paths import PROJECT
-from tests.harness.processes import free_port
+from tests.harness.processes import SECONDS_TO_STOP, free_port
+from tests.harness.servers import wait_for_workers
 
+SECRET_FILE = Path("instance", "development-secret")
 PARTS = ("session_service", "migrations", "scripts", "wsgi.py", "gunicorn.conf.py")
 
 
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """Return a copy of what the project runs with, without any data."""
+def copy_project(folder: Path) -> Path:
+    """Copy what the project runs with, without any data, into *folder*; return the folder."""
     for part in PARTS:
-        source, target = PROJECT / part, tmp_path / part
+        source, target = PROJECT / part, folder / part
         if source.is_dir():
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, target)
-    return tmp_path
+    return folder
 
 
 @contextmanager
 def running(folder: Path, **settings: str) -> Iterator[str]:
-    """Run what `make run` runs; give what it says once it listens."""
+    """Run what `make run` runs; give what it says, once all workers serve."""
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "scripts/run_locally.py"],
         cwd=folder,
-        env=environment_with(**settings, PORT=str(port), PYTHONDONTWRITEBYTECODE="1"),
+        env=environment_with(**settings, PORT=str(port)),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -52,17 +54,11 @@ def running(folder: Path, **settings: str) -> Iterator[str]:
             line = process.stdout.readline()
             assert line, f"it ended early:\n{said}"
             said += line
-        # The socket is there before the workers are, so a call waits for them.
-        assert urllib3.request("GET", f"http://127.0.0.1:{port}/readyz", timeout=30).status == 200
+        wait_for_workers(f"http://127.0.0.1:{port}")
         yield said
     finally:
         process.terminate()
-        try:
-            process.communicate(timeout=45)  # over the graceful timeout, for a worker that was just starting
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            raise
+        process.communicate(timeout=SECONDS_TO_STOP)
 
 
 def typed(command: str) -> tuple[int, Any]:
@@ -75,45 +71,63 @@ def typed(command: str) -> tuple[int, Any]:
     return response.status, response.json()
 
 
-def test_the_lines_that_it_prints_work_and_a_second_run_keeps_the_data(copy: Path) -> None:
-    with running(copy) as said:
+@dataclass(frozen=True)
+class Run:
+    """What the lines that a run printed were answered, and the secret that was there meanwhile."""
+
+    created: tuple[int, Any]
+    listed: tuple[int, Any]
+    seen_by_admin: tuple[int, Any]
+    secret: str
+    signed_out: tuple[int, Any] | None = None
+    tried_again: tuple[int, Any] | None = None
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the project."""
+    return copy_project(tmp_path_factory.mktemp("copy"))
+
+
+@pytest.fixture(scope="module")
+def first(folder: Path) -> Run:
+    """Run the copy for the first time."""
+    with running(folder) as said:
         create, mine, as_admin, _, _ = re.findall(r"^curl .*$", said, re.M)
-        created, listed, seen = typed(create), typed(mine), typed(as_admin)
+        return Run(typed(create), typed(mine), typed(as_admin), (folder / SECRET_FILE).read_text())
 
-    assert (created[0], created[1]["user_id"]) == (201, 74)
-    assert (listed[0], [one["id"] for one in listed[1]]) == (200, [created[1]["id"]])
-    assert (seen[0], [one["id"] for one in seen[1]]) == (200, [created[1]["id"]])
 
-    with running(copy) as said:
-        _, mine, _, sign_out, again = re.findall(r"^curl .*$", said, re.M)
-        assert [one["id"] for one in typed(mine)[1]] == [created[1]["id"]]
-        signed_out, (status, refused) = typed(sign_out), typed(again)
+@pytest.fixture(scope="module")
+def second(first: Run, folder: Path) -> Run:
+    """Run the copy again; sign nobody in, but the device out."""
+    with running(folder) as said:
+        _, mine, as_admin, sign_out, again = re.findall(r"^curl .*$", said, re.M)
+        secret = (folder / SECRET_FILE).read_text()
+        return Run(first.created, typed(mine), typed(as_admin), secret, typed(sign_out), typed(again))
 
-    assert signed_out == (200, {"success": True, "message": "Current session closed successfully"})
+
+def test_the_lines_that_it_prints_work_and_a_second_run_keeps_the_data(first: Run, second: Run) -> None:
+    status, created = first.created
+
+    assert (status, created["user_id"]) == (201, 74)
+    for answered, sessions in (first.listed, first.seen_by_admin, second.listed, second.seen_by_admin):
+        assert (answered, [one["id"] for one in sessions]) == (200, [created["id"]])
+
+
+def test_the_last_two_lines_show_a_sign_out_and_what_it_means(second: Run) -> None:
+    assert second.signed_out == (200, {"success": True, "message": "Current session closed successfully"})
+    assert second.tried_again
+    status, refused = second.tried_again
     assert (status, refused["code"], refused["end_reason"]) == (401, "session_ended", "logout")
 
 
-@pytest.mark.parametrize("port", ["in use", "nonsense"])
-def test_a_port_that_cannot_be_used_is_one_line_that_says_what_to_type(copy: Path, port: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        given = str(taken.getsockname()[1]) if port == "in use" else port
-        done = subprocess.run(
-            [sys.executable, "scripts/run_locally.py"],
-            cwd=copy,
-            env=environment_with(PORT=given),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert re.fullmatch(r".*(make run PORT=9000|from 1 to 65535, not 'nonsense'\.)\n", done.stderr)
-    assert not (copy / "instance" / "sessions.sqlite3").exists()
+def test_the_secret_is_made_once_and_is_nobody_elses_to_read(first: Run, second: Run, folder: Path) -> None:
+    assert len(first.secret) >= 32
+    assert second.secret == first.secret
+    assert (folder / SECRET_FILE).stat().st_mode & 0o077 == 0
 
 
-def test_the_lines_work_whatever_the_settings_ask_of_a_token(copy: Path) -> None:
+def test_the_lines_work_whatever_the_settings_ask_of_a_token(tmp_path: Path) -> None:
     asked = {
         "JWT_ISSUER": "https://auth.example.com",
         "JWT_AUDIENCE": "sessions",
@@ -124,20 +138,27 @@ def test_the_lines_work_whatever_the_settings_ask_of_a_token(copy: Path) -> None
         "HOST": "no-such-host.invalid",
     }
 
-    with running(copy, **asked) as said:
+    with running(copy_project(tmp_path), **asked) as said:
         statuses = [typed(line)[0] for line in re.findall(r"^curl .*$", said, re.M)]
 
     assert statuses == [201, 200, 200, 200, 401]
 
 
-def test_the_secret_is_made_once_and_is_nobody_elses_to_read(copy: Path) -> None:
-    with running(copy):
-        pass
-    secret = copy / "instance" / "development-secret"
-    first = secret.read_text()
-    with running(copy):
-        pass
+@pytest.mark.parametrize("port", ["in use", "nonsense"])
+def test_a_port_that_cannot_be_used_is_one_line_that_says_what_to_type(tmp_path: Path, port: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        given = str(taken.getsockname()[1]) if port == "in use" else port
+        done = subprocess.run(
+            [sys.executable, "scripts/run_locally.py"],
+            cwd=copy_project(tmp_path),
+            env=environment_with(PORT=given),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
 
-    assert len(first) >= 32
-    assert secret.read_text() == first
-    assert secret.stat().st_mode & 0o077 == 0
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert re.fullmatch(r".*(make run PORT=9000|from 1 to 65535, not 'nonsense'\.)\n", done.stderr)
+    assert not (tmp_path / "instance" / "sessions.sqlite3").exists()

@@ -6,6 +6,7 @@ from functools import cache
 
 import pytest
 
+from tests.harness.postgres import PostgresServer, own_postgres
 from tests.harness.servers import fleet
 
 
@@ -20,3 +21,10 @@ def start_fleet() -> Iterator[Callable[[str], list[str]]]:
 def urls(database_url: str, start_fleet: Callable[[str], list[str]]) -> list[str]:
     """Return the addresses of two gunicorns on one database without rows."""
     return start_fleet(database_url)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    """Return a PostgreSQL server of this module's own, with our tables."""
+    with own_postgres() as server:
+        yield server

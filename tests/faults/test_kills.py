@@ -116,7 +116,6 @@ def kill_postgres(server: PostgresServer, url: str, kills: int) -> Tally:
     return tally
 
 
-@pytest.mark.usefixtures("postgres")
 def test_no_acknowledged_sign_in_is_lost_with_postgresql(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     arguments = {"MAX_SIGN_INS_PER_MINUTE": "0", "GUNICORN_CMD_ARGS": f"--pid {pid_file}"}
@@ -136,7 +135,6 @@ def test_no_acknowledged_sign_in_is_lost_with_postgresql(tmp_path: Path) -> None
             assert faults_on_record(tally.acknowledged, records) == []
 
 
-@pytest.mark.usefixtures("postgres")
 def test_a_commit_that_is_acknowledged_too_early_would_be_noticed() -> None:
     careless = ("-c", "synchronous_commit=off", "-c", "wal_writer_delay=10s")
     with own_postgres(*careless) as server, gunicorn(server.url, MAX_SIGN_INS_PER_MINUTE="0") as url:

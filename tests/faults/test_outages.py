@@ -6,50 +6,21 @@ service that waits for ever, and with one that lets all of its threads wait.
 
 import os
 import signal
-import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 
 import psycopg
 import pytest
-from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
 
-from session_service.app import create_app
-from session_service.database import session_queries
-from session_service.database.engine import db
-from session_service.database.transaction import execute, transaction
-from session_service.errors import DatabaseUnavailable
-from tests.harness.outage import Proxy, calling, suffer
-from tests.harness.postgres import PostgresServer, own_postgres
+from tests.harness.outage import calling, proxied, suffer
+from tests.harness.postgres import PostgresServer
 from tests.harness.processes import children
 from tests.harness.servers import faulty, gunicorn
-from tests.harness.support import IPHONE, make_token, settings, sign_in_with
 
-pytestmark = pytest.mark.usefixtures("postgres")
+# Each wait has a bound in seconds.
+pytestmark = pytest.mark.alone
 
 RULES = {"MAX_SIGN_INS_PER_MINUTE": "0", "ACTIVITY_INTERVAL_SECONDS": "0", "WEB_CONCURRENCY": "1"}
 """One worker, so that all health checks meet the threads that wait."""
-
-
-@pytest.fixture(scope="module")
-def server(postgres: str) -> Iterator[PostgresServer]:
-    """Return a PostgreSQL server of this module's own, with our tables."""
-    with own_postgres() as server:
-        yield server
-
-
-@contextmanager
-def proxied(server: PostgresServer) -> Iterator[tuple[Proxy, str]]:
-    """Give a proxy in front of *server*, and the URL by which the service goes through it."""
-
-    def connect() -> socket.socket:
-        connection = socket.socket(socket.AF_UNIX)
-        connection.connect(f"{server.folder}/.s.PGSQL.5432")
-        return connection
-
-    with closing(Proxy(connect)) as proxy:
-        yield proxy, f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres"
 
 
 def freeze(server: PostgresServer) -> None:
@@ -63,15 +34,22 @@ def thaw(server: PostgresServer) -> None:
         os.kill(pid, signal.SIGCONT)
 
 
-def test_a_frozen_server(server: PostgresServer) -> None:
-    with gunicorn(server.url, **RULES) as url, calling(url) as seen:
+@pytest.fixture(scope="module")
+def url(server: PostgresServer) -> Iterator[str]:
+    """Return the address of the service on that server."""
+    with gunicorn(server.url, **RULES) as url:
+        yield url
+
+
+def test_a_frozen_server(server: PostgresServer, url: str) -> None:
+    with calling(url) as seen:
         suffer(seen, lambda: freeze(server), lambda: thaw(server))
 
     assert seen.faults() == set()
 
 
-def test_a_stopped_server(server: PostgresServer) -> None:
-    with gunicorn(server.url, **RULES) as url, calling(url) as seen:
+def test_a_stopped_server(server: PostgresServer, url: str) -> None:
+    with calling(url) as seen:
         suffer(seen, server.stop, server.start)
 
     assert seen.faults() == set()
@@ -109,8 +87,8 @@ def test_connections_that_are_cut(server: PostgresServer) -> None:
     assert seen.faults() - {"ready in the middle", "not noticed"} == set()
 
 
-def test_a_locked_table(server: PostgresServer) -> None:
-    with gunicorn(server.url, **RULES) as url, psycopg.connect(server.url) as other, calling(url) as seen:
+def test_a_locked_table(server: PostgresServer, url: str) -> None:
+    with psycopg.connect(server.url) as other, calling(url) as seen:
         suffer(seen, lambda: other.execute("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE"), other.rollback)
 
     # The server itself answers, and so `/readyz` does.
@@ -125,117 +103,6 @@ def test_a_service_that_waits_too_long_or_with_all_its_threads_would_be_noticed(
     server: PostgresServer, fault: str, noticed: set[str]
 ) -> None:
     with faulty(server.url, fault, **RULES) as (url,), calling(url) as seen:
-        suffer(seen, lambda: freeze(server), lambda: thaw(server), seconds=18 if "no answer" in noticed else 5)
+        suffer(seen, lambda: freeze(server), lambda: thaw(server), seconds=10 if "no answer" in noticed else 5)
 
     assert seen.faults() >= noticed
-
-
-def cut_off(server: PostgresServer) -> None:
-    """End all connections of *server*."""
-    with psycopg.connect(server.url, autocommit=True) as other:
-        other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
-
-
-def test_a_write_over_a_connection_that_just_broke_is_refused_as_any_other(server: PostgresServer) -> None:
-    app = create_app(settings(DATABASE_URL=server.url, DATABASE_CONNECTIONS=1))
-    client = app.test_client()
-    sign_in_with(client)()
-
-    cut_off(server)
-    headers = {"Authorization": f"Bearer {make_token(74, n='again')}"}
-    answers = [client.post("/sessions/create", headers=headers) for _ in range(2)]
-    with app.app_context():
-        db.engine.dispose()
-
-    assert [answer.status_code for answer in answers] == [503, 201]
-    assert answers[0].json["code"] == "database_unavailable"
-
-
-def test_a_column_that_becomes_wider_costs_each_connection_one_request(server: PostgresServer) -> None:
-    app = create_app(settings(DATABASE_URL=server.url, DATABASE_CONNECTIONS=1))
-    client = app.test_client()
-    device = sign_in_with(client)()
-    headers = {"Authorization": f"Bearer {make_token(74, n='later')}"}
-    with psycopg.connect(server.url, autocommit=True) as other:
-        checks = [device.get("/sessions/validate")]
-        for width in (256, 257):
-            other.execute(f"ALTER TABLE sessions ALTER device_name TYPE varchar({width})")
-            checks += [device.get("/sessions/validate") for _ in range(2)]
-        other.execute("ALTER TABLE sessions ALTER device_name TYPE varchar(258)")
-        sign_ins = [client.post("/sessions/create", headers=headers) for _ in range(2)]
-        other.execute("ALTER TABLE sessions ALTER device_name TYPE varchar(255)")
-    with app.app_context():
-        db.engine.dispose()
-
-    assert [answer.status_code for answer in checks] == [200, 503, 200, 503, 200]
-    assert [answer.status_code for answer in sign_ins] == [503, 201]
-    assert checks[1].json["code"] == "database_unavailable"
-
-
-def test_a_refused_sign_in_leaves_what_was_prepared(server: PostgresServer) -> None:
-    rules = {"MAX_SESSIONS_PER_USER": 1, "SESSION_LIMIT_POLICY": "reject"}
-    app = create_app(settings(DATABASE_URL=server.url, DATABASE_CONNECTIONS=1, **rules))
-    sign_in_with(app.test_client())(7_041)
-    with app.app_context():
-        before = prepared()
-        headers = {"Authorization": f"Bearer {make_token(7_041, n='other')}", "User-Agent": IPHONE}
-        assert app.test_client().post("/sessions/create", headers=headers).status_code == 409
-        after = prepared()
-        db.engine.dispose()
-
-    assert before
-    assert after >= before
-
-
-def prepared() -> set[str]:
-    """Return the names of what is prepared on the process' one connection."""
-    with db.engine.connect() as connection:
-        return set(connection.execute(text("SELECT name FROM pg_prepared_statements")).scalars())
-
-
-def test_where_one_connection_broke_the_others_are_asked_first(server: PostgresServer) -> None:
-    with create_app(settings(DATABASE_URL=server.url)).app_context():
-        with db.engine.connect() as one, db.engine.connect() as other:
-            assert one.connection.driver_connection is not other.connection.driver_connection
-        cut_off(server)
-
-        with pytest.raises(DatabaseUnavailable), transaction():
-            session_queries.get(2**40)
-        for _ in range(3):
-            with transaction():
-                assert session_queries.get(2**40) is None
-        db.engine.dispose()
-
-
-def test_a_count_may_take_longer_than_a_request(server: PostgresServer) -> None:
-    with create_app(settings(DATABASE_URL=server.url)).app_context():
-        with transaction(takes_long=True):
-            assert execute(text("SHOW statement_timeout")).scalar() == "0"
-        with transaction():
-            assert execute(text("SHOW statement_timeout")).scalar() == "2s"
-        db.engine.dispose()
-
-
-def test_nothing_of_a_row_is_in_the_stack_of_an_unexpected_error(
-    server: PostgresServer, caplog: pytest.LogCaptureFixture
-) -> None:
-    with create_app(settings(DATABASE_URL=server.url)).app_context():
-        with pytest.raises(IntegrityError) as caught, transaction(writes=True):
-            session_queries.insert_session(user_id=None, user_agent="a-user-agent")
-        db.engine.dispose()
-
-    assert "a-user-agent" not in str(caught.value).partition("DETAIL")[0] + str(caught.value).partition("[SQL")[2]
-
-
-def test_a_command_ends_with_one_line_if_the_database_does_not_answer(
-    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("session_service.database.transaction.COMMAND_TRANSACTION_SECONDS", 1.0)
-    with proxied(server) as (proxy, through):
-        run = create_app(settings(DATABASE_URL=through)).test_cli_runner().invoke
-        assert run(args=["sessions", "list", "74"]).exit_code == 0
-        proxy.mode = "swallow"
-        printed = run(args=["sessions", "list", "74"])
-
-    assert printed.exit_code == 1
-    assert printed.output.strip().startswith("Error: The database did not answer: ")

@@ -87,11 +87,11 @@ def send(handler: BaseHTTPRequestHandler, body: bytes | str | object, status: in
 
 
 def hang(server: AuthServer) -> Callable[[BaseHTTPRequestHandler], bool]:
-    """Return an answer that does not come."""
+    """Return an answer that does not come; once `released` is set, the connection is closed instead."""
 
-    def answer(_handler: BaseHTTPRequestHandler) -> bool:
-        server.released.wait(60)
-        return True
+    def answer(handler: BaseHTTPRequestHandler) -> bool:
+        server.released.wait()
+        return hang_up(handler)
 
     return answer
 
@@ -104,7 +104,7 @@ def hang_up(handler: BaseHTTPRequestHandler) -> bool:
 
 
 def trickle(server: AuthServer, *, in_headers: bool) -> Callable[[BaseHTTPRequestHandler], bool]:
-    """Return an answer that comes byte by byte, without end."""
+    """Return an answer that comes byte by byte, until `released` is set; then the connection is closed."""
 
     def answer(handler: BaseHTTPRequestHandler) -> bool:
         if in_headers:
@@ -116,7 +116,7 @@ def trickle(server: AuthServer, *, in_headers: bool) -> Callable[[BaseHTTPReques
             handler.wfile.write(b" ")
             handler.wfile.flush()
             sleep(0.1)
-        return True
+        return hang_up(handler)
 
     return answer
 

@@ -3,13 +3,15 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from time import monotonic, sleep
 from typing import Literal, NamedTuple
 
 import urllib3
 
+from tests.harness.postgres import PostgresServer
+from tests.harness.processes import wait_until
 from tests.harness.reports import note
 from tests.harness.support import CHROME, make_token
 
@@ -24,7 +26,8 @@ SELDOM = 0.05
 """The part of the calls that a busy machine may let meet no free connection, with no outage at all."""
 SLACK = 0.5
 """What a busy machine adds to any of these."""
-PATIENCE = 15.0
+PATIENCE = 8.0
+"""After which a caller gives up. What takes longer than `MOST_SECONDS` is a fault long before."""
 PAUSE_SECONDS = 0.1
 """Between two calls of one caller: the machine is to have time left, or all that is measured is its lack."""
 
@@ -100,6 +103,7 @@ class Call(NamedTuple):
 class Seen:
     """What the callers saw of an outage."""
 
+    callers: int
     calls: list[Call] = field(default_factory=list)
     health: list[Call] = field(default_factory=list)
     ready: list[Call] = field(default_factory=list)
@@ -121,7 +125,7 @@ class Seen:
         refused = {(call.status, call.code, call.retry_after) for call in self.calls if call.status >= 300}
         middle = [one for one in self.ready if self.broke + SOON_SECONDS < one.began < self.mended - SOON_SECONDS]
         slow = [one for one in self.health if one.status != 200 or one.seconds > HEALTH_SECONDS + SLACK / 2]
-        late = [call for call in self.calls if call.began > self.mended + SOON_SECONDS + SLACK]
+        late = self.late()
         found = {
             "no answer": any(call.status == 0 for call in self.calls),
             "too slow": any(call.seconds > MOST_SECONDS + SLACK for call in self.calls),
@@ -134,6 +138,10 @@ class Seen:
             "remembers": sum(call.status != 200 for call in late) >= max(len(late) * SELDOM, 1),
         }
         return {name for name, is_so in found.items() if is_so}
+
+    def late(self) -> list[Call]:
+        """Return the calls that began when everything must be as before again."""
+        return [call for call in self.calls if call.began > self.mended + SOON_SECONDS + SLACK]
 
     def report(self) -> None:
         refused = sum(call.status == 503 for call in self.calls)
@@ -149,7 +157,7 @@ class Seen:
 @contextmanager
 def calling(url: str, callers: int = 20) -> Iterator[Seen]:
     """Keep validating sessions, signing in, and checking health, until the test is done."""
-    seen, done = Seen(), threading.Event()
+    seen, done = Seen(callers), threading.Event()
     tokens = [make_token(user_id, n=user_id) for user_id in range(1, callers + 1)]
     for token in tokens:
         assert _call(url, "POST", "/sessions/create", token).status == 201
@@ -181,14 +189,16 @@ def calling(url: str, callers: int = 20) -> Iterator[Seen]:
 
 
 def suffer(seen: Seen, begin: Callable[[], object], end: Callable[[], object], seconds: float = 5.0) -> None:
-    """Let the callers meet an outage of so many seconds, in the midst of their work, and what comes after it."""
-    sleep(1.0)
+    """Let the callers meet an outage of so many seconds, in the midst of their work, and some calls after it."""
+    wait_until(lambda: len(seen.calls) >= 2 * seen.callers, "all callers are at work")
     seen.broke = monotonic()
     begin()
     sleep(seconds)
     end()
     seen.mended = monotonic()
-    sleep(SOON_SECONDS + SLACK + 1.5)
+    # Several calls of each caller, or what there is of them if the service does not answer again.
+    while len(seen.late()) < 5 * seen.callers and monotonic() < seen.mended + 2 * PATIENCE:
+        sleep(0.05)
 
 
 _local = threading.local()
@@ -205,3 +215,16 @@ def _call(url: str, method: str, path: str, token: str | None = None) -> Call:
     seconds = monotonic() - began
     code = answer.json().get("code") if answer.status >= 300 else None
     return Call(began, seconds, answer.status, code, answer.headers.get("Retry-After"))
+
+
+@contextmanager
+def proxied(server: PostgresServer) -> Iterator[tuple[Proxy, str]]:
+    """Give a proxy in front of *server*, and the URL by which the service goes through it."""
+
+    def connect() -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(f"{server.folder}/.s.PGSQL.5432")
+        return connection
+
+    with closing(Proxy(connect)) as proxy:
+        yield proxy, f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres"

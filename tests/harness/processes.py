@@ -19,7 +19,7 @@ SECONDS_TO_START = 20
 SECONDS_TO_STOP = 20
 
 
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 20) -> None:
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
     deadline = monotonic() + seconds
     while not condition():
         assert monotonic() < deadline, f"not within {seconds} s: {what}"

@@ -7,13 +7,16 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import urllib3
+
 from tests.harness.environment import environment_with
 from tests.harness.paths import PAGES, PROJECT
-from tests.harness.processes import free_port, running
+from tests.harness.processes import free_port, running, wait_until
 from tests.harness.support import SECRET
 
 STOP_SOON = ("--graceful-timeout", "5")
@@ -39,7 +42,27 @@ def gunicorn(database_url: str, *, app: str = "wsgi:app", code: str = str(PROJEC
     command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", *STOP_SOON, app]
     url = f"http://127.0.0.1:{port}"
     with running(command, ready=f"{url}/healthz", environment=environment_with(**given), cwd=Path(code)):
+        if code == str(PROJECT):
+            wait_for_workers(url, int(given["WEB_CONCURRENCY"]), int(given.get("DATABASE_CONNECTIONS", "6")))
         yield url
+
+
+CONNECTIONS = "session_service_database_connections_max"
+
+
+def samples(url: str) -> dict[str, float]:
+    """Return the metrics of a server, which one of its workers gives for all of them."""
+    with urllib3.PoolManager(timeout=30) as http:
+        lines = http.request("GET", f"{url}/metrics").data.decode().splitlines()
+    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
+
+
+def wait_for_workers(url: str, workers: int = 2, connections: int = 6) -> None:
+    """Wait until all workers of a server serve: each adds its most *connections* to a metric when it begins to.
+
+    A load that begins earlier meets fewer workers, and a worker that is stopped earlier is waited for in vain.
+    """
+    wait_until(lambda: samples(url).get(CONNECTIONS) == workers * connections, f"{workers} workers serve")
 
 
 @contextmanager
@@ -96,3 +119,13 @@ def pages() -> Iterator[str]:
 class _QuietHandler(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class's parameter
         """Say nothing."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where everything is: three origins."""
+
+    app: str
+    """The frontend's pages, of an origin that is allowed."""
+    gateway: str
+    service: str

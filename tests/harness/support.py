@@ -16,6 +16,9 @@ from werkzeug.test import TestResponse
 from session_service.components import NAME, Components
 from session_service.config import Settings
 
+MakeApp = Callable[..., Flask]
+"""Returns an application on the test's database, with the settings given."""
+
 USER = 74
 """The user of most tests."""
 

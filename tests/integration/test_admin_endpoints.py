@@ -1,24 +1,21 @@
 """The endpoints for admins and services, on both databases; first the four cases that testers try."""
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 
 from session_service.clock import utcnow
 from session_service.errors import UserNotFound
 from session_service.records import Principal
-from tests.harness.support import IPHONE, SignIn, basic, body, components_of, make_token, sign_in_with
+from tests.harness.support import IPHONE, MakeApp, SignIn, basic, body, components_of, make_token, sign_in_with
 
-MakeApp = Callable[..., Flask]
 CREDENTIALS = {"backend": "a-secret-of-the-backend", "billing": "another-secret-of-billing"}
-
 
 ASKED: list[str] = []
 """The users that the auth server was asked for, or the path if that was another one."""
@@ -55,7 +52,7 @@ def auth_server() -> Iterator[str]:
             """Stay silent."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     yield f"http://127.0.0.1:{server.server_address[1]}/user/id/{{user_id}}"
     server.shutdown()

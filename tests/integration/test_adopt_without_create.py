@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 import time_machine
-from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.harness.support import CHROME, FIREFOX, IPHONE, basic, make_token
+from tests.harness.support import CHROME, FIREFOX, IPHONE, MakeApp, basic, make_token
 
 NOON = datetime(2026, 2, 8, 12, tzinfo=UTC)
 ACCESS_TOKEN_LIFE = 1_800
@@ -29,7 +28,7 @@ def clock() -> Any:
 
 
 @pytest.fixture
-def adopting(make_app: Callable[..., Flask], clock: Any) -> Callable[..., FlaskClient]:
+def adopting(make_app: MakeApp, clock: Any) -> Callable[..., FlaskClient]:
     def make(**values: Any) -> FlaskClient:
         credentials = {"backend": "a-secret-of-the-backend"}
         return make_app(UNKNOWN_SESSION_POLICY="adopt", SERVICE_CREDENTIALS=credentials, **values).test_client()

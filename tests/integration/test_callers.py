@@ -1,14 +1,13 @@
 """What each endpoint accepts: every route with every kind of caller, as the table in `docs/api.md` has it."""
 
 import re
-from collections.abc import Callable
 
 import pytest
 from flask import Flask
 
+from tests.harness.api_description import served
 from tests.harness.paths import PROJECT
-from tests.harness.support import CHROME, basic, make_token, sign_in_with
-from tests.unit.test_docs import served
+from tests.harness.support import CHROME, MakeApp, basic, make_token, sign_in_with
 
 API = PROJECT / "docs" / "api.md"
 CREDENTIALS = {"backend": "a-secret-of-the-backend", "billing": "another-secret-of-billing"}
@@ -60,9 +59,7 @@ def test_the_table_has_every_route_and_every_caller(app: Flask) -> None:
 
 @pytest.mark.parametrize("caller", CALLERS)
 @pytest.mark.parametrize("endpoint", TABLE)
-def test_every_endpoint_answers_every_caller_as_documented(
-    make_app: Callable[..., Flask], endpoint: str, caller: str
-) -> None:
+def test_every_endpoint_answers_every_caller_as_documented(make_app: MakeApp, endpoint: str, caller: str) -> None:
     client = make_app(SERVICE_CREDENTIALS=CREDENTIALS).test_client()
     sign_in = sign_in_with(client)
     victim = sign_in(74, user_agent="Firefox")

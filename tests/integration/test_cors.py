@@ -1,15 +1,12 @@
 """Pages of other origins: one Access-Control-Allow-Origin on every status, and only for those that are allowed."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Flask
 
 from session_service.app import create_app
-from tests.harness.support import make_token, settings
+from tests.harness.support import MakeApp, make_token, settings
 
-MakeApp = Callable[..., Flask]
 APP = "https://app.example.com"
 TOKEN = {"Authorization": f"Bearer {make_token()}"}
 

@@ -1,6 +1,5 @@
 """Which session is this token's? The ladder as a table, on both databases; today's tokens first."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from flask import Flask
 
 from session_service.auth_server.jwks import verification_keys
 from session_service.auth_server.tokens import TokenVerifier
@@ -19,7 +17,7 @@ from session_service.records import Client, End, EndReason, Principal, StoredSes
 from session_service.services import current_session
 from session_service.services.sessions import SessionService
 from session_service.services.sign_in import SignIn, describe_device
-from tests.harness.support import ANDROID, CHROME, EDGE, FIREFOX, IPHONE, components_of, make_token
+from tests.harness.support import ANDROID, CHROME, EDGE, FIREFOX, IPHONE, MakeApp, components_of, make_token
 
 NOON = datetime(2026, 2, 8, 12, tzinfo=UTC)
 HOUR, DAY, TICK = timedelta(hours=1), timedelta(days=1), timedelta(microseconds=1)
@@ -337,7 +335,7 @@ def test_a_refusal_is_not_remembered_and_a_new_sign_in_is_let_in(service: Sessio
     assert found.id == created["id"]
 
 
-def test_a_token_is_the_same_whatever_its_signature(make_app: Callable[..., Flask]) -> None:
+def test_a_token_is_the_same_whatever_its_signature(make_app: MakeApp) -> None:
     """ECDSA signs with a random number, and anybody can turn one signature into another that is as good."""
     key = ec.generate_private_key(ec.SECP256R1())
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()

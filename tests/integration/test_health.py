@@ -12,7 +12,7 @@ from session_service.app import create_app
 from session_service.clock import utcnow
 from session_service.database.engine import db
 from session_service.database.models import SCHEMA_REVISION
-from tests.harness.support import make_token, settings, sign_in_with
+from tests.harness.support import MakeApp, make_token, settings, sign_in_with
 
 NOWHERE = "postgresql://nobody:secret@127.0.0.1:9/nothing"
 
@@ -99,7 +99,7 @@ def test_without_tables_every_call_is_503_on_both_databases(new_database: Callab
     ],
 )
 def test_a_retention_that_forgets_ends_too_early_is_reported(
-    make_app: Callable[..., Flask], values: dict[str, int], is_warned: bool
+    make_app: MakeApp, values: dict[str, int], is_warned: bool
 ) -> None:
     response = make_app(**values).test_client().get("/readyz")
 
@@ -108,9 +108,7 @@ def test_a_retention_that_forgets_ends_too_early_is_reported(
 
 
 @pytest.mark.parametrize(("days", "is_warned"), [(29, True), (31, False)])
-def test_tokens_that_outlive_the_retention_are_reported(
-    make_app: Callable[..., Flask], days: int, is_warned: bool
-) -> None:
+def test_tokens_that_outlive_the_retention_are_reported(make_app: MakeApp, days: int, is_warned: bool) -> None:
     client = make_app(RETENTION_DAYS=days).test_client()
     exp = int((utcnow() + timedelta(days=30)).timestamp())
     sign_in_with(client)(exp=exp)

@@ -7,28 +7,23 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http.server import BaseHTTPRequestHandler
-from time import monotonic, sleep
-from typing import Any
+from time import monotonic
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from flask import Flask
 from flask.testing import FlaskClient
-from jwt.algorithms import RSAAlgorithm
 
 from session_service import limits
-from session_service.auth_server import jwks
-from session_service.auth_server.keys import MAX_KEYS, KeyProblem, parse_key_set
+from session_service.auth_server import http_client, jwks
+from session_service.auth_server.keys import MAX_KEYS
 from tests.harness.auth_server import KINDS, AuthServer, SigningKey, auth_server, hang, hang_up, send, trickle
+from tests.harness.key_holders import NEW, NO_KEY, OK, OLD, REFUSED, ask, source_of
+from tests.harness.processes import wait_until
 from tests.harness.reports import note
-from tests.harness.support import FAR_AWAY, components_of, hs256, make_token, raw_token
+from tests.harness.support import FAR_AWAY, MakeApp, hs256, make_token, raw_token
 
 # What is verified with which key has nothing to do with the database.
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-MakeApp = Callable[..., Flask]
-OLD, NEW = SigningKey.make("old"), SigningKey.make("new")
 
 
 @pytest.fixture
@@ -47,29 +42,8 @@ def client(make_app: MakeApp, server: AuthServer) -> FlaskClient:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the pauses short: they are figures, and their effect is what is tested."""
-    monkeypatch.setattr(jwks, "COOL_DOWN_SECONDS", 0.2)
-    monkeypatch.setattr(jwks, "REFRESH_SECONDS", 0.5)
-
-
-def ask(client: FlaskClient, token: str) -> tuple[int, str | None]:
-    response = client.get("/sessions/active-devices-count", headers={"Authorization": f"Bearer {token}"})
-    return response.status_code, response.json.get("code")
-
-
-OK = (200, None)
-REFUSED = (401, "token_invalid")
-NO_KEY = (503, "auth_server_unavailable")
-
-
-def source_of(client: FlaskClient) -> Any:
-    return components_of(client.application).tokens.keys
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = monotonic() + seconds
-    while not condition():
-        assert monotonic() < deadline
-        sleep(0.02)
+    monkeypatch.setattr(jwks, "COOL_DOWN_SECONDS", 0.05)
+    monkeypatch.setattr(jwks, "REFRESH_SECONDS", 0.1)
 
 
 @pytest.mark.parametrize("algorithm", KINDS)
@@ -124,6 +98,10 @@ def test_10000_unknown_names_have_the_keys_fetched_once_in_a_cool_down(client: F
     assert server.asked["/keys"] <= 2 + seconds / jwks.COOL_DOWN_SECONDS
 
 
+def has_grown(answers: "Counter[tuple[int, str | None]]", enough: int) -> bool:
+    return answers.total() >= enough
+
+
 @pytest.mark.usefixtures("quick")
 def test_keys_rotate_under_load_without_a_refusal(client: FlaskClient, server: AuthServer) -> None:
     """Published first, used then, as `docs/settings.md` has it; the old one goes when its tokens have expired."""
@@ -142,9 +120,9 @@ def test_keys_rotate_under_load_without_a_refusal(client: FlaskClient, server: A
             for turn in range(5):
                 key = SigningKey.make(f"key-{turn}", ("ES256", "RS256", "EdDSA")[turn % 3])
                 server.keys = [key, signing[0]]
-                wait_until(partial(source_of(client).find, key.kid))
-                signing[0] = key
-                sleep(0.3)
+                wait_until(partial(source_of(client).find, key.kid), "the new key is known")
+                signing[0], before = key, answers.total()
+                wait_until(partial(has_grown, answers, before + 20), "it is used")
         finally:
             done.set()
         for worker in workers:
@@ -152,7 +130,7 @@ def test_keys_rotate_under_load_without_a_refusal(client: FlaskClient, server: A
 
     note(f"5 rotations under load: {dict(answers)}, {server.asked['/keys']} calls of the key set")
     assert set(answers) == {OK}
-    assert answers[OK] >= 50
+    assert answers[OK] >= 100
 
 
 @pytest.mark.usefixtures("quick")
@@ -163,7 +141,7 @@ def test_a_removed_key_is_trusted_no_longer_nor_what_was_verified_with_it(
     assert ask(client, token) == ask(client, token) == OK
 
     server.keys = [NEW]
-    wait_until(lambda: ask(client, NEW.sign()) == OK)
+    wait_until(lambda: ask(client, NEW.sign()) == OK, "the new key is trusted")
 
     assert ask(client, token) == REFUSED
 
@@ -199,12 +177,12 @@ def test_the_last_good_keys_stay_whatever_is_answered_later(
     assert ask(client, OLD.sign()) == OK
     server.answer_keys, calls = FAILURES[failure], server.asked["/keys"]
 
-    wait_until(lambda: server.asked["/keys"] > calls + 1)
+    wait_until(lambda: server.asked["/keys"] > calls + 1, "the keys are fetched twice")
 
     assert ask(client, OLD.sign(n=1)) == OK
     assert ask(client, NEW.sign()) == REFUSED
     server.answer_keys, server.keys = None, [OLD, NEW]
-    wait_until(lambda: ask(client, NEW.sign(n=2)) == OK)
+    wait_until(lambda: ask(client, NEW.sign(n=2)) == OK, "the new key is trusted")
 
 
 @pytest.mark.usefixtures("quick")
@@ -220,67 +198,57 @@ def test_without_any_key_the_answer_is_neither_yes_nor_no(
     assert (ready.status_code, ready.json["missing"]) == (503, ["no key of the auth server is loaded"])
 
     server.answer_keys = None
-    wait_until(lambda: ask(client, OLD.sign()) == OK)
+    wait_until(lambda: ask(client, OLD.sign()) == OK, "the key is trusted")
     assert client.get("/readyz").status_code == 200
 
 
+@pytest.fixture
+def endless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a call to the auth server last until the test ends it, however busy the machine is."""
+    monkeypatch.setattr(http_client, "AUTH_SERVER_SECONDS", 600.0)
+    monkeypatch.setattr(jwks, "FIRST_KEY_SECONDS", 600.0)
+
+
 @pytest.mark.parametrize("slow", ["hangs", "trickles its headers", "trickles its body"])
-@pytest.mark.usefixtures("quick")
-def test_nobody_with_a_known_key_waits_for_a_slow_auth_server(
-    client: FlaskClient, server: AuthServer, slow: str
+@pytest.mark.usefixtures("endless", "quick")
+def test_nobody_with_a_known_key_waits_for_a_call_that_hangs(
+    client: FlaskClient, server: AuthServer, slow: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert ask(client, OLD.sign()) == OK
     calls = server.asked["/keys"]
     server.answer_keys = hang(server) if slow == "hangs" else trickle(server, in_headers="headers" in slow)
-    wait_until(lambda: server.asked["/keys"] > calls)
+    wait_until(lambda: server.asked["/keys"] > calls, "a call hangs")
+    calls = server.asked["/keys"]
 
-    worst = 0.0
-    for number in range(50):
-        began = monotonic()
-        assert ask(client, OLD.sign(n=number)) == OK
-        worst = max(worst, monotonic() - began)
-    began = monotonic()
+    assert [ask(client, OLD.sign(n=number)) for number in range(50)] == [OK] * 50
+    monkeypatch.setattr(jwks, "FIRST_KEY_SECONDS", 0.1)
     assert ask(client, NEW.sign()) == REFUSED
-    unknown = monotonic() - began
 
-    note(f"an auth server that {slow}: known keys {worst * 1000:.0f} ms at worst, an unknown {unknown:.1f} s")
-    assert worst < 1.0
-    assert unknown < 4.0
-    # The call that hangs is given up, and another one made.
-    wait_until(lambda: server.asked["/keys"] > calls + 1)
+    # Whoever had waited for the end of the call would be waiting still.
+    assert server.asked["/keys"] == calls
     server.answer_keys, server.keys = None, [OLD, NEW]
-    wait_until(lambda: ask(client, NEW.sign(n=1)) == OK)
+    server.released.set()
+    wait_until(lambda: ask(client, NEW.sign(n=1)) == OK, "the new key is trusted")
 
 
-def test_an_auth_server_that_hangs_from_the_start_costs_a_bounded_wait_and_then_none(
-    client: FlaskClient, server: AuthServer
-) -> None:
-    server.answer_keys = hang(server)
-    began = monotonic()
-    assert ask(client, OLD.sign()) == NO_KEY
-    first = monotonic() - began
-    began = monotonic()
-    assert [ask(client, OLD.sign(n=n)) for n in range(20)] == [NO_KEY] * 20
-
-    assert first < 3.0
-    assert monotonic() - began < 1.0
-
-
-def test_many_unknown_names_leave_threads_to_holders_of_known_keys(client: FlaskClient, server: AuthServer) -> None:
+@pytest.mark.usefixtures("endless")
+def test_unknown_names_take_no_more_threads_than_may_wait(client: FlaskClient, server: AuthServer) -> None:
     assert ask(client, OLD.sign()) == OK
     source_of(client)._last_call -= jwks.COOL_DOWN_SECONDS
     server.answer_keys = hang(server)
     app, threads = client.application, limits.KEY_WAITERS * 2
 
     with ThreadPoolExecutor(threads) as pool:
-        for n in range(threads):
-            pool.submit(ask, app.test_client(), NEW.sign(headers={"kid": f"unknown-{n}"}))
-        began = monotonic()
-        assert pool.submit(ask, app.test_client(), OLD.sign(n=1)).result() == OK
-        waited = monotonic() - began
-        server.released.set()
+        unknown = [
+            pool.submit(ask, app.test_client(), NEW.sign(headers={"kid": f"unknown-{n}"})) for n in range(threads)
+        ]
+        try:
+            assert pool.submit(ask, app.test_client(), OLD.sign(n=1)).result(60) == OK
+            wait_until(lambda: sum(one.done() for one in unknown) == threads - limits.KEY_WAITERS, "the others wait")
+        finally:
+            server.released.set()
 
-    assert waited < 1.8
+    assert {one.result() for one in unknown} == {REFUSED}
 
 
 def test_no_redirect_is_followed(client: FlaskClient, server: AuthServer) -> None:
@@ -321,55 +289,3 @@ def test_no_shared_secret_is_believed_beside_published_keys(client: FlaskClient,
         for named in ({"kid": "old"}, {}):
             header = {"alg": "HS256", "typ": "JWT", **named}
             assert ask(client, raw_token(header, {"sub": "74", "exp": FAR_AWAY}, hs256(secret))) == REFUSED
-
-
-def jwk(**changes: Any) -> dict[str, Any]:
-    return {name: value for name, value in {**OLD.jwk, **changes}.items() if value is not ...}
-
-
-SMALL = RSAAlgorithm.to_jwk(rsa.generate_private_key(public_exponent=65537, key_size=1024).public_key(), as_dict=True)
-
-
-@pytest.mark.usefixtures("database_url")
-@pytest.mark.parametrize(
-    ("entry", "algorithms"),
-    [
-        (jwk(), ("ES256",)),
-        (jwk(alg=...), ("ES256",)),
-        (jwk(use=...), ("ES256",)),
-        (jwk(kid=...), ("ES256",)),
-        (jwk(key_ops=["verify"]), ("ES256",)),
-        (jwk(unknown="member"), ("ES256",)),
-        (jwk(d=KINDS["ES256"][1].to_jwk(OLD.private, as_dict=True)["d"]), ("ES256",)),
-        (SigningKey.make("r", "RS256").jwk | {"alg": "PS256"}, ("PS256",)),
-        (jwk(use="enc"), None),
-        (jwk(key_ops=["sign"]), None),
-        (jwk(key_ops="verify"), None),
-        (jwk(alg="HS256"), None),
-        (jwk(alg="none"), None),
-        (jwk(alg="ES384"), None),
-        (jwk(alg=["ES256"]), None),
-        (jwk(kid=5), None),
-        (jwk(kid=""), None),
-        (jwk(kid="x" * 256), None),
-        (jwk(x=5), None),
-        (jwk(x="!"), None),
-        (jwk(x=None), None),
-        (jwk(y=jwk()["x"]), None),
-        (jwk(crv="secp256k1"), None),
-        (jwk(crv=["P-256"]), None),
-        (jwk(kty="oct", k="AAAA"), None),
-        (SMALL, None),
-    ],
-)
-def test_a_key_is_used_for_what_it_is_for_or_passed_over(
-    entry: dict[str, Any], algorithms: tuple[str, ...] | None
-) -> None:
-    if algorithms is None:
-        with pytest.raises(KeyProblem):
-            parse_key_set(json.dumps({"keys": [entry]}).encode())
-    good, *_ = keys = parse_key_set(json.dumps({"keys": [NEW.jwk, entry]}).encode())
-
-    assert good.kid == "new"
-    assert [key.algorithms for key in keys[1:]] == ([algorithms] if algorithms else [])
-    assert not any(hasattr(key.material, "sign") for key in keys)

@@ -2,45 +2,23 @@
 
 import json
 import logging
-import os
-import pty
 import re
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
-import urllib3
 from flask import Flask
 from flask.testing import FlaskClient
 
 from session_service.clock import utcnow
 from session_service.errors import TokenExpired, TokenInvalid, TokenMissing
 from session_service.services.purge import purge
-from tests.harness.paths import PROJECT
-from tests.harness.processes import address_of, exchange
-from tests.harness.reports import note
-from tests.harness.servers import gunicorn
-from tests.harness.support import IPHONE, SECRET, make_token, settings, sign_in_with
-from tests.integration.test_hostile_requests import CREDENTIALS, RAW, TABLE
-from tests.integration.test_token_attacks import SHARED_SECRET
+from tests.harness.hostile import CREDENTIALS, TABLE
+from tests.harness.log_lines import CHANGE, EVENTS, REQUEST, leaks
+from tests.harness.support import IPHONE, SECRET, MakeApp, make_token, settings, sign_in_with
+from tests.harness.token_attacks import SHARED_SECRET
 
-EVENTS = re.compile(
-    r"Starting gunicorn [\d.]+|Listening at: \S+ \(\d+\)|Using worker: \S+|Booting worker with pid: \d+"
-    r"|a request could not be read: \w+|Handling signal: \w+|Worker exiting \(pid: \d+\)|Shutting down: Master"
-    r"|request|session_created|session_ended|a body ended before its announced end"
-    r"|X-Forwarded-For arrives, but TRUSTED_PROXY_HOPS is 0: .*"
-)
-"""What is said at all; of gunicorn's lines one says anything about a request."""
-
-REQUEST = {"method", "route", "status", "duration_ms", "user_id", "session_id"}
-OF_REFUSALS = {"code", "token_refused"}
-CHANGE = {"session_id", "user_id", "reason", "by", "successor_id", "because"}
-ALWAYS = {"event", "level", "timestamp"}
 _PLAIN = logging.makeLogRecord({}).__dict__.keys() | {"message", "asctime"}
 
 
@@ -54,13 +32,6 @@ def lines_of(caplog: pytest.LogCaptureFixture, event: str) -> list[dict[str, Any
     return [extra_of(record) for record in caplog.records if record.getMessage() == event]
 
 
-def leaks(text: str) -> list[str]:
-    """Return what of a log would be of use to whoever finds it."""
-    secrets = [SECRET, *CREDENTIALS.values(), make_token().rpartition(".")[0], "eyJ", "Bearer ", "Basic "]
-    inside = ["SELECT ", "INSERT ", "Traceback", "session_service/", "site-packages", "?token", "access_token"]
-    return [one for one in [*secrets, *inside] if one in text]
-
-
 def test_a_log_that_leaks_would_be_noticed() -> None:
     assert leaks(f"GET /sessions/my-sessions?token={make_token()}")
     assert leaks(f"secret: {SECRET}")
@@ -70,7 +41,7 @@ def test_a_log_that_leaks_would_be_noticed() -> None:
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_nothing_is_written_about_hostile_requests_that_anybody_could_use(
-    make_app: Callable[..., Flask], caplog: pytest.LogCaptureFixture
+    make_app: MakeApp, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = make_app(SERVICE_CREDENTIALS=CREDENTIALS).test_client()
     admin = sign_in_with(client)(74, role="admin")
@@ -96,23 +67,6 @@ def test_nothing_is_written_about_hostile_requests_that_anybody_could_use(
         assert EVENTS.fullmatch(record.getMessage()), record.getMessage()
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_nothing_is_written_about_hostile_bytes_that_anybody_could_use(
-    database_url: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with gunicorn(database_url, SERVICE_CREDENTIALS=f"backend:{CREDENTIALS['backend']}") as url:
-        address = address_of(url)
-        answers = b"".join(exchange(address, sent) for _, sent, _ in RAW.values())
-    _, *lines = capsys.readouterr().out.splitlines()
-
-    assert leaks("\n".join(lines)) == []
-    assert leaks(answers.decode("latin-1").replace("WWW-Authenticate: Bearer ", "")) == []
-    assert [line for line in lines if not EVENTS.fullmatch(json.loads(line)["event"])] == []
-    unread = sum("could not be read" in line for line in lines)
-    note(f"{len(RAW)} hostile requests over raw sockets: {unread} could not be read, {len(lines)} lines of log")
-    assert unread >= 10
-
-
 @pytest.mark.parametrize(
     "path", ["/healthz", "/docs", "/docs/docs.js", "/openapi.json", "/sessions/my-sessions", "/no"]
 )
@@ -128,7 +82,7 @@ def test_every_answer_says_how_it_may_be_used_and_not_what_serves_it(app: Flask,
 
 
 def test_each_request_has_one_line_without_its_path_its_query_or_its_token(
-    make_app: Callable[..., Flask], caplog: pytest.LogCaptureFixture
+    make_app: MakeApp, caplog: pytest.LogCaptureFixture
 ) -> None:
     device = sign_in_with(make_app().test_client())(74)
     caplog.set_level(logging.INFO)
@@ -150,9 +104,7 @@ def test_each_request_has_one_line_without_its_path_its_query_or_its_token(
     )
 
 
-def test_each_change_of_a_sessions_life_has_one_line(
-    make_app: Callable[..., Flask], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_each_change_of_a_sessions_life_has_one_line(make_app: MakeApp, caplog: pytest.LogCaptureFixture) -> None:
     app = make_app(MAX_SESSIONS_PER_USER=2)
     sign_in = sign_in_with(app.test_client())
     caplog.set_level(logging.INFO)
@@ -188,7 +140,7 @@ def test_each_change_of_a_sessions_life_has_one_line(
     assert (sixth.id, "idle", None, None) in told[5:]
 
 
-def test_of_what_was_undone_nothing_is_told(make_app: Callable[..., Flask], caplog: pytest.LogCaptureFixture) -> None:
+def test_of_what_was_undone_nothing_is_told(make_app: MakeApp, caplog: pytest.LogCaptureFixture) -> None:
     client = make_app(MAX_SESSIONS_PER_USER=1, SESSION_LIMIT_POLICY="reject").test_client()
     sign_in_with(client)(74)
     caplog.set_level(logging.INFO)
@@ -224,47 +176,6 @@ def test_the_id_of_a_request_is_the_callers_if_it_can_be_written_everywhere(
     assert (answer.headers["X-Request-ID"] == sent) == is_taken
     assert answer.json["request_id"] == answer.headers["X-Request-ID"]
     assert re.fullmatch(r"[\w-]{32,128}", answer.headers["X-Request-ID"])
-
-
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_lines_are_json_and_carry_the_requests_id(database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with gunicorn(database_url) as url:
-        headers = {"Authorization": f"Bearer {make_token(74)}", "X-Request-ID": "mine-1"}
-        assert urllib3.request("POST", f"{url}/sessions/create", headers=headers, timeout=10).status == 201
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()[1:]]
-
-    assert all(line.keys() >= ALWAYS for line in lines)
-    mine = [line for line in lines if line.get("request_id") == "mine-1"]
-    assert [line["event"] for line in mine] == ["session_created", "request"]
-    assert mine[0].keys() == ALWAYS | CHANGE | {"request_id"}
-    assert mine[1].keys() == ALWAYS | REQUEST | {"request_id"}
-
-
-@contextmanager
-def terminal() -> Iterator[tuple[int, int]]:
-    """Give both ends of a pseudo-terminal."""
-    ours, theirs = pty.openpty()
-    try:
-        yield ours, theirs
-    finally:
-        os.close(ours)
-
-
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_at_a_terminal_lines_are_for_people(database_url: str) -> None:
-    environment = {**os.environ, "DATABASE_URL": database_url, "JWT_SECRET_KEY": SECRET}
-    say = "import logging, wsgi; logging.getLogger('session_service').info('session_ended', extra={'reason': 'limit'})"
-    with terminal() as (ours, theirs):
-        subprocess.run([sys.executable, "-c", say], cwd=PROJECT, env=environment, stderr=theirs, check=True)
-        os.close(theirs)
-        said = b""
-        with suppress(OSError):  # Linux says so when nobody holds the other end any more
-            while piece := os.read(ours, 4_096):
-                said += piece
-
-    words = re.sub(r"\x1b\[[\d;]*m", "", said.decode())
-    assert re.search(r"\[info\s*\] session_ended\s+.*reason=limit", words)
-    assert "{" not in words
 
 
 DETAILS = {kind.detail for kind in (TokenMissing, TokenInvalid, TokenExpired)}

@@ -1,7 +1,7 @@
 """What is counted, and that no label tells who it was; over several workers see `test_outages`."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
@@ -12,11 +12,9 @@ from flask.testing import FlaskClient
 from session_service.app import create_app
 from session_service.clock import utcnow
 from session_service.services.purge import purge
-from tests.harness.support import IPHONE, make_token, settings, sign_in_with
+from tests.harness.support import IPHONE, MakeApp, make_token, settings, sign_in_with
 
 Samples = Mapping[str, float]
-MakeApp = Callable[..., Flask]
-
 LABELS = {"route", "method", "status", "outcome", "reason", "policy", "what", "version", "source", "le"}
 
 

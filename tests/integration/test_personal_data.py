@@ -2,14 +2,7 @@
 
 import json
 import logging
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
-from datetime import UTC, datetime
-from subprocess import PIPE, Popen
-from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -17,41 +10,12 @@ from flask import Flask
 from sqlalchemy import text
 
 from session_service.database.engine import db
-from session_service.services.personal_data import erase, export
-from session_service.services.purge import purge
-from tests.harness.callers import Answer
-from tests.harness.paths import PROJECT
-from tests.harness.records import Faults, said
-from tests.harness.reports import note
-from tests.harness.servers import faulty, fleet
-from tests.harness.sign_ins import LIMIT, creates_at_once
-from tests.harness.support import (
-    ANDROID,
-    CHROME,
-    FIREFOX,
-    IPHONE,
-    SECRET,
-    USER,
-    SignIn,
-    components_of,
-    make_token,
-    sign_in_with,
-)
+from session_service.services.personal_data import export
+from tests.harness.commands import command
+from tests.harness.people import ADDRESS, ADDRESS_V6, ELSEWHERE, NEIGHBOUR, NEIGHBOUR_V6, PERSON, dump, lead_a_life
+from tests.harness.support import CHROME, IPHONE, MakeApp, SignIn, components_of, make_token, sign_in_with
 
-MakeApp = Callable[..., Flask]
-
-ADDRESS, NEIGHBOUR, ELSEWHERE = "203.0.113.7", "203.0.113.200", "203.0.114.7"
-ADDRESS_V6, NEIGHBOUR_V6 = "2001:db8:1:2:3:4:5:6", "2001:db8:1:ffff::9"
 REPORTED = "198.51.100.77"
-PERSON = 987_654_321
-
-
-def dump(app: Flask) -> str:
-    """Return all that is in the database, as text."""
-    with app.app_context(), db.engine.connect() as connection:
-        tables = db.inspect(connection).get_table_names()
-        rows = [str(row) for table in tables for row in connection.execute(text(f"SELECT * FROM {table}"))]
-    return "\n".join(rows)
 
 
 # Less is kept
@@ -116,32 +80,9 @@ def test_a_device_is_recognised_after_masking_is_switched(make_app: MakeApp, one
 # What is held is handed out
 
 
-def command(app: Flask, *words: str) -> tuple[int, str, str]:
-    result = app.test_cli_runner().invoke(args=["sessions", *words])
-    return result.exit_code, result.stdout, result.stderr
-
-
 def lines_of(app: Flask, user_id: str, **options: int) -> list[dict[str, Any]]:
     with app.app_context():
         return list(export(user_id, components_of(app).settings, **options))
-
-
-def lead_a_life(app: Flask) -> int:
-    """Let a user sign in and out, be thrown out, and end somebody else's session; return that one's id."""
-    sign_in = sign_in_with(app.test_client())
-    others = [sign_in(user_id, address=NEIGHBOUR, role="admin") for user_id in (75, 76)]
-    devices = [
-        sign_in(PERSON, user_agent=agent, address=ADDRESS, sid=None, role="admin", body={"device_fingerprint": "f-i-n"})
-        for agent in (CHROME, IPHONE, FIREFOX, ANDROID)
-    ]
-    refreshed = make_token(PERSON, refreshed=1)
-    headers = {"Authorization": f"Bearer {refreshed}", "User-Agent": FIREFOX}
-    here: dict[str, Any] = {"environ_base": {"REMOTE_ADDR": ADDRESS}}
-    assert app.test_client().get("/sessions/validate", headers=headers, **here).status_code == 200
-    assert others[1].delete(f"/sessions/session/{devices[1].id}").status_code == 200
-    assert devices[2].delete(f"/sessions/session/{others[0].id}").status_code == 200
-    assert devices[3].delete("/sessions/logout").status_code == 200
-    return others[0].id
 
 
 def test_a_person_gets_all_that_is_held(app: Flask) -> None:
@@ -194,53 +135,6 @@ def test_of_somebody_unknown_nothing_is_held(app: Flask) -> None:
 
     assert command(app, "export", "77") == (0, "", "nothing is stored about this user\n")
     assert command(app, "export", "x")[0] != 0
-
-
-@contextmanager
-def flask(database_url: str, *words: str, **environment: str) -> Iterator[Popen[bytes]]:
-    """Run a command as an operator does, in a process of its own."""
-    given = {"DATABASE_URL": database_url, "JWT_SECRET_KEY": SECRET, **environment}
-    line = [sys.executable, "-m", "flask", "--app", "wsgi", "sessions", *words]
-    with Popen(line, cwd=PROJECT, env=given, stdout=PIPE, stderr=PIPE) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def test_an_export_is_utf_8_wherever_it_is_written_to(make_app: MakeApp, database_url: str) -> None:
-    app = make_app(USER_ID_TYPE="string")
-    sign_in_with(app.test_client())("Zoë", user_agent="x", body={"device_name": "Zoës Gerät 📱"})
-
-    with flask(database_url, "export", "Zoë", USER_ID_TYPE="string", PYTHONIOENCODING="ascii", PYTHONUTF8="1") as one:
-        said, complaints = one.communicate(timeout=60)
-
-    assert (one.returncode, complaints) == (0, b"")
-    owner, session, _ = [json.loads(line) for line in said.decode().splitlines()]
-    assert owner == {"kind": "owner", "user_id": "Zoë"}
-    assert session["device_name"] == "Zoës Gerät 📱"
-    assert "Gerät".encode() in said
-
-
-def test_an_export_whose_reader_goes_away_ends_without_a_word(app: Flask, database_url: str) -> None:
-    lead_a_life(app)
-    with app.app_context(), db.engine.begin() as connection:
-        names = ", ".join(
-            column.name for column in db.metadatas[None].tables["sessions"].columns if column.name != "id"
-        )
-        for _ in range(10):
-            connection.execute(text(f"INSERT INTO sessions ({names}) SELECT {names} FROM sessions"))
-
-    with flask(database_url, "export", str(PERSON)) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        first = process.stdout.readline()
-        process.stdout.close()
-        complaints = process.stderr.read()
-        process.wait(timeout=60)
-
-    assert json.loads(first)["kind"] == "owner"
-    assert complaints == b""
 
 
 # What is held is erased
@@ -309,71 +203,3 @@ def test_a_token_that_outlives_an_erasure_is_one_without_a_session(app: Flask, s
 
 
 # Signing in while being erased
-
-
-def erase_user(_app: Flask) -> int:
-    return erase(str(USER)).sessions
-
-
-def purge_all(app: Flask) -> int:
-    """Purge by a clock that is far ahead; return how many sessions that removed."""
-    rules = replace(components_of(app).settings, RETENTION_DAYS=0)
-    *_, done = purge(rules, now=datetime(2100, 1, 1, tzinfo=UTC), batch=100)
-    return done.sessions
-
-
-@contextmanager
-def over_and_over(app: Flask, remove: Callable[[Flask], int]) -> Iterator[list[int]]:
-    """Remove what there is of a user, again and again until the caller is done; collect how many sessions that were."""
-    removed: list[int] = []
-    done = Event()
-
-    def work() -> None:
-        with app.app_context():
-            # Others want the lock too, and SQLite gives it to nobody in turn.
-            while not done.wait(0.01):
-                removed.append(remove(app))
-
-    thread = Thread(target=work)
-    thread.start()
-    try:
-        yield removed
-    finally:
-        done.set()
-        thread.join()
-
-
-def signing_in_while_removed(
-    urls: Sequence[str], app: Flask, database_url: str, remove: Callable[[Flask], int]
-) -> tuple[list[Answer], Faults]:
-    """Sign a user in 32 times at once, in each of three rounds, while all of that user is removed again and again."""
-    with over_and_over(app, remove) as removed:
-        loads = [creates_at_once(urls, database_url, 32) for _ in range(3)]
-    most = max(load.watch.most for load in loads)
-    faults = [f"over the limit: {most} at once"] if most > LIMIT else []
-    met = sum(bool(one) for one in removed)
-    note(f"removed something {met} times of {len(removed)}")
-    assert met >= 3, "they did not meet"
-    return [answer for load in loads for answer in load.answers], faults
-
-
-@pytest.mark.parametrize("remove", [erase_user, purge_all])
-def test_the_device_limit_holds_while_its_user_is_removed(
-    app: Flask, database_url: str, remove: Callable[[Flask], int]
-) -> None:
-    with fleet(database_url) as urls:
-        answers, faults = signing_in_while_removed(urls, app, database_url, remove)
-
-    assert Counter(answer.status for answer in answers) == {201: 96}
-    assert faults == []
-    assert command(app, "erase", str(USER), "--yes")[0] == 0
-    assert dump(app).count(f"'{USER}'") == 0
-
-
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_an_owner_who_is_locked_after_being_erased_would_be_noticed(app: Flask, database_url: str) -> None:
-    """On SQLite the transaction is the lock, whatever rows there are."""
-    with faulty(database_url, "locks an owner who may be gone") as urls:
-        _, faults = signing_in_while_removed(urls, app, database_url, erase_user)
-
-    assert said(faults) == {"over the limit"}

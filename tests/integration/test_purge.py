@@ -1,78 +1,23 @@
 """What is past retention goes, what ran out is recorded, and nothing else changes: on both databases."""
 
-import re
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from subprocess import PIPE, Popen
-from threading import Event, Thread
-from time import monotonic
-from typing import Any
+from datetime import datetime, timedelta
 
 import pytest
-import time_machine
-import urllib3
 from flask import Flask
-from sqlalchemy import insert, text
+from sqlalchemy import text
 
 from session_service.database import purge_queries, session_queries
 from session_service.database.engine import db
-from session_service.database.models import SessionToken
 from session_service.database.transaction import execute, transaction
-from session_service.records import Client, Principal, StoredSession, Token, UnendedSession
+from session_service.records import UnendedSession
 from session_service.services.purge import Purged, purge, would_purge
-from session_service.services.sign_in import SignIn
-from tests.harness.paths import PROJECT
-from tests.harness.reports import note
-from tests.harness.servers import gunicorn
-from tests.harness.support import CHROME, SECRET, components_of, make_token, settings
+from tests.harness.purge_rows import DAY, NOON, left, put, remember, token
+from tests.harness.support import settings
 
-MakeApp = Callable[..., Flask]
-
-NOON = datetime(2026, 2, 8, 12, tzinfo=UTC)
-DAY = timedelta(days=1)
 TICK = timedelta(microseconds=1)
 RULES = settings(SESSION_LIFETIME_SECONDS=30 * 86_400, SESSION_IDLE_SECONDS=7 * 86_400, RETENTION_DAYS=90)
-
-
-def token(number: int, expires_at: datetime = NOON + 365 * DAY) -> Token:
-    return Token("74", None, number.to_bytes(32, "big"), 0, expires_at, is_admin=False)
-
-
-def remember(one: Token, session_id: int) -> None:
-    """Put a token on record for a session that may have ended by now."""
-    values = {"token_key": one.key, "session_id": session_id, "expires_at": one.expires_at, "is_opener": True}
-    execute(insert(SessionToken), values)
-
-
-def put(number: int, **columns: object) -> int:
-    """Put a session on record, with a token of its own; return its id."""
-    values = {
-        "user_id": "74",
-        "device_key": "",
-        "device_name": "Chrome on Linux",
-        "device_type": "web",
-        "browser": "Chrome",
-        "ip_source": "observed",
-        "created_at": NOON,
-        "last_activity": NOON,
-        "expires_at": NOON + 30 * DAY,
-    }
-    with transaction(writes=True):
-        session = session_queries.insert_session(**{**values, **columns})
-        remember(token(number), session.id)
-    return session.id
-
-
-def left() -> dict[int, StoredSession]:
-    """Return what is on record."""
-    with transaction():
-        ids = execute(text("SELECT id FROM sessions ORDER BY id")).scalars().all()
-        rows = [session_queries.get(one) for one in ids]
-    return {row.id: row for row in rows if row}
 
 
 def run(now: datetime, batch: int = 1_000) -> Purged:
@@ -306,174 +251,3 @@ def test_a_user_who_is_just_signing_in_is_left_for_the_next_run() -> None:
         run(NOON)
 
         assert owners() == {"74"}
-
-
-def command(app: Flask, *words: str) -> tuple[int, str]:
-    result = app.test_cli_runner().invoke(args=["sessions", *words])
-    return result.exit_code, result.output
-
-
-def test_people_list_end_and_purge_by_commands(make_app: MakeApp) -> None:
-    app = make_app(RETENTION_DAYS=0)
-    with app.app_context():
-        service = components_of(app).sessions
-        for number, agent in enumerate((CHROME, "Firefox")):
-            SignIn(service.settings).create_session(
-                {}, by=Principal(user_id="74"), token=token(number), client=Client(agent, "203.0.113.7"), now=NOON
-            )
-    with time_machine.travel(NOON + DAY, tick=False):
-        first, second = command(app, "list", "74")[1].splitlines()
-        ended = command(app, "end", "--session", second.split()[0])
-        closed = command(app, "end", "--user", "74")
-        active, listed = command(app, "list", "74"), command(app, "list", "--all", "74")
-    with time_machine.travel(NOON + DAY + timedelta(minutes=2), tick=False):
-        would = command(app, "purge", "--dry-run")
-        purged = command(app, "purge", "--batch", "1")
-
-    assert "active" in first
-    assert "Chrome on Windows 10" in second
-    assert ended == (0, f"session {second.split()[0]} has ended\n")
-    assert closed == (0, "sessions ended: 1\n")
-    assert active == (0, "no sessions\n")
-    assert listed[1].count("admin 2026-02-09T12:00:00Z by service:cli") == 2
-    # A retention of 0 days is allowed; both commands warn of it first.
-    assert (would[0], would[1].count("\n"), would[1].startswith("warning: RETENTION_DAYS is shorter")) == (0, 2, True)
-    assert would[1].endswith("\nwould have recorded 0 ends, purged 2 sessions and 0 tokens\n")
-    assert purged[0] == 0
-    assert purged[1].splitlines()[1].startswith("recorded 0 ends, purged 2 sessions and 0 tokens; longest transaction ")
-
-
-@pytest.mark.parametrize(
-    ("words", "complaint"),
-    [
-        (("end",), "either --user or --session"),
-        (("end", "--user", "1", "--session", "1"), "either --user or --session"),
-        (("end", "--session", "999999"), "Session not found"),
-        (("end", "--session", "0"), "--session"),
-        (("list", "x"), "no user can have this id"),
-        (("purge", "--batch", "0"), "--batch"),
-    ],
-)
-def test_commands_that_make_no_sense_say_so(app: Flask, words: tuple[str, ...], complaint: str) -> None:
-    code, said = command(app, *words)
-
-    assert code != 0
-    assert complaint in said
-
-
-@contextmanager
-def purging(database_url: str, home: Path, *options: str) -> Iterator[Popen[str]]:
-    """Run the purge as an operator does, in a process of its own."""
-    command = [sys.executable, "-m", "flask", "--app", "wsgi", "sessions", "purge", *options]
-    environment = {"DATABASE_URL": database_url, "JWT_SECRET_KEY": SECRET, "HOME": str(home)}
-    with Popen(command, cwd=PROJECT, env=environment, stdout=PIPE, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def test_a_purge_that_is_killed_leaves_nothing_half_done(app: Flask, database_url: str, tmp_path: Path) -> None:
-    with app.app_context():
-        kept = put(1, expires_at=datetime(2100, 1, 1, tzinfo=UTC), last_activity=datetime(2099, 12, 31, tzinfo=UTC))
-        fill(5_000)
-        with purging(database_url, tmp_path, "--batch", "50") as process:
-            wait_until(lambda: scalar(RECORDED) > 0)
-            process.kill()
-        with purging(database_url, tmp_path, "--batch", "50") as process:
-            wait_until(lambda: scalar(ALL) < 5_001)
-            process.kill()
-        halfway = scalar(ALL)
-        with purging(database_url, tmp_path) as process:
-            said, _ = process.communicate(timeout=60)
-
-        assert 1 < halfway < 5_001, "it was killed before or after its work"
-        assert f"purged {halfway - 1} sessions" in said
-        assert list(left()) == [kept]
-
-
-ALL = text("SELECT count(*) FROM sessions")
-RECORDED = text("SELECT count(*) FROM sessions WHERE ended_at IS NOT NULL")
-
-
-def scalar(statement: Any) -> int:
-    with db.engine.connect() as connection:
-        return int(connection.execute(statement).scalar_one())
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = monotonic() + 60
-    while not condition():
-        assert monotonic() < deadline, "it did not come to that"
-
-
-MANY = 200_000
-
-FILL = """
-INSERT INTO sessions (user_id, device_key, device_name, device_type, browser, ip_source,
-                      created_at, last_activity, expires_at)
-SELECT CAST(1000 + i / 3 AS VARCHAR(20)), '', '', 'web', '', 'observed',
-       {timestamp} '2020-01-01 00:00:00', {timestamp} '2020-01-01 00:00:00', {timestamp} '2020-02-01 00:00:00'
-FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :many) SELECT i FROM n) AS numbers
-"""
-
-
-def fill(many: int) -> None:
-    """Put many sessions on record that ran out long ago, of many users."""
-    timestamp = "TIMESTAMP" if db.engine.dialect.name == "postgresql" else ""
-    with db.engine.begin() as connection:
-        if timestamp:
-            connection.execute(text("SET LOCAL statement_timeout = 0"))
-        connection.execute(text(FILL.replace("{timestamp}", timestamp)), {"many": many})
-
-
-@contextmanager
-def live_traffic(url: str) -> Iterator[list[tuple[int, float]]]:
-    """Sign in and list, again and again, until the caller is done; collect statuses and seconds."""
-    seen: list[tuple[int, float]] = []
-    stop = Event()
-
-    def work() -> None:
-        with urllib3.PoolManager() as pool:
-            for number in range(100_000):
-                if stop.is_set():
-                    return
-                headers = {"Authorization": f"Bearer {make_token(5, n=number)}", "User-Agent": CHROME}
-                for method, path in (("POST", "create"), ("GET", "my-sessions")):
-                    started = monotonic()
-                    response = pool.request(method, f"{url}/sessions/{path}", headers=headers, timeout=10)
-                    seen.append((response.status, monotonic() - started))
-
-    thread = Thread(target=work)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        stop.set()
-        thread.join()
-
-
-def test_200000_sessions_are_purged_twice_at_once_beside_live_traffic(
-    app: Flask, database_url: str, tmp_path: Path
-) -> None:
-    with app.app_context():
-        fill(MANY)
-
-    with (
-        gunicorn(database_url, MAX_SIGN_INS_PER_MINUTE="0") as url,
-        live_traffic(url) as seen,
-        purging(database_url, tmp_path) as one,
-        purging(database_url, tmp_path) as other,
-    ):
-        said = [process.communicate(timeout=300)[0] for process in (one, other)]
-
-    assert (one.returncode, other.returncode) == (0, 0)
-    numbers = [[int(one) for one in re.findall(r"\d+", text)] for text in said]
-    with app.app_context():
-        ids_left = left()
-    slowest = max(seconds for _, seconds in seen)
-    note(f"two purges at once on {database_url.partition(':')[0]}: {' | '.join(map(str.strip, said))}")
-    note(f"beside them: {len(seen)} live calls, the slowest took {slowest * 1_000:.0f} ms")
-    assert sum(one[0] for one in numbers) == sum(one[1] for one in numbers) == MANY
-    assert {status for status, _ in seen} == {200, 201}
-    assert {one.user_id for one in ids_left.values()} == {"5"}

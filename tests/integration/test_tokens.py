@@ -1,22 +1,16 @@
 """Whose tokens are believed: the shapes of today's auth server and the usual ones, and what is refused."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import jwt
 import pytest
 import time_machine
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from flask import Flask
 from flask.testing import FlaskClient
 
-from session_service.auth_server.jwks import verification_keys
-from session_service.auth_server.tokens import TokenVerifier
-from tests.harness.support import FAR_AWAY, SECRET, hs256, make_token, raw_token, settings
+from tests.harness.support import FAR_AWAY, SECRET, MakeApp, hs256, make_token, raw_token
 
-MakeApp = Callable[..., Flask]
 OTHER_SECRET = "another-secret-with-quite-enough-bytes"
 NOW = datetime(2026, 2, 8, tzinfo=UTC)
 
@@ -217,25 +211,3 @@ def test_issuer_and_audience_are_checked_where_they_are_set(
     client = make_app(JWT_ISSUER="https://auth.example.com", JWT_AUDIENCE="sessions").test_client()
 
     assert answer(client, f"Bearer {make_token(**claims)}")[0] == status
-
-
-@pytest.mark.parametrize(
-    ("private", "algorithm"),
-    [
-        (rsa.generate_private_key(public_exponent=65537, key_size=2048), "RS256"),
-        (ec.generate_private_key(ec.SECP256R1()), "ES256"),
-        (ec.generate_private_key(ec.SECP384R1()), "ES384"),
-        (ed25519.Ed25519PrivateKey.generate(), "EdDSA"),
-    ],
-    ids=["RS256", "ES256", "ES384", "EdDSA"],
-)
-def test_a_public_key_verifies_its_own_family_and_never_an_hmac(private: Any, algorithm: str) -> None:
-    pem = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    key = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    trusting = settings(JWT_PUBLIC_KEY=pem.decode().replace("\n", "\\n"))
-    verifier = TokenVerifier(trusting, verification_keys(trusting))
-
-    assert verifier.verify(make_token(key=key, algorithm=algorithm), NOW).user_id == "74"
-    for forged in (with_header({"alg": "HS256"}, secret=pem), make_token()):
-        with pytest.raises(jwt.InvalidTokenError):
-            verifier.verify(forged, NOW)

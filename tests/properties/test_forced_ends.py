@@ -3,7 +3,6 @@
 `DELETE /sessions/logout` is left out: it answers 200 to a token whose session has ended, and changes nothing.
 """
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,8 +17,20 @@ from hypothesis import strategies as st
 from session_service.database import session_queries
 from session_service.database.transaction import transaction
 from session_service.records import StoredSession
+from tests.harness.options import Numbers
 from tests.harness.reports import note
-from tests.harness.support import CHROME, EDGE, FIREFOX, IPHONE, SignedIn, SignIn, make_token, respelt, sign_in_with
+from tests.harness.support import (
+    CHROME,
+    EDGE,
+    FIREFOX,
+    IPHONE,
+    MakeApp,
+    SignedIn,
+    SignIn,
+    make_token,
+    respelt,
+    sign_in_with,
+)
 
 NOON = datetime(2026, 2, 8, 12, tzinfo=UTC)
 HOME, OFFICE = "203.0.113.7", "198.51.100.9"
@@ -66,9 +77,19 @@ STEPS = st.lists(
     min_size=1,
     max_size=12,
 )
-GENERATED = hypothesis_settings(
-    max_examples=40, deadline=None, phases=(Phase.generate,), suppress_health_check=list(HealthCheck), database=None
-)
+
+
+def generated(numbers: Numbers) -> hypothesis_settings:
+    """Return how the sequences of this module are made."""
+    return hypothesis_settings(
+        max_examples=numbers.forced_end_examples,
+        deadline=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+        database=None,
+    )
+
+
 REFRESHED = st.lists(st.tuples(st.sampled_from(CALLS[1:]), st.integers(0, 3)), max_size=6)
 
 
@@ -103,12 +124,14 @@ def row_without_activity(session: StoredSession) -> StoredSession:
 
 
 @pytest.mark.parametrize("how", ["revoked", "admin", "limit"])
-def test_a_device_that_was_ended_by_force_stays_out_until_the_next_sign_in(app: Flask, how: str) -> None:
+def test_a_device_that_was_ended_by_force_stays_out_until_the_next_sign_in(
+    app: Flask, how: str, numbers: Numbers
+) -> None:
     client = app.test_client()
     sign_in = sign_in_with(client)
     refused = 0
 
-    @GENERATED
+    @generated(numbers)
     @given(steps=STEPS, refreshed=REFRESHED, is_admin=st.booleans(), has_jti=st.booleans())
     def run(steps: list[Any], refreshed: list[Any], is_admin: bool, has_jti: bool) -> None:
         nonlocal refused
@@ -136,12 +159,12 @@ def test_a_device_that_was_ended_by_force_stays_out_until_the_next_sign_in(app: 
 
     run()
     note(f"ended by force ({how}): {refused} calls refused")
-    assert refused >= 100
+    assert refused >= 2.5 * numbers.forced_end_examples
 
 
 @pytest.mark.parametrize("policy", ["reject", "allow", "adopt"])
 @pytest.mark.parametrize("how", ["logout", "logout-all", "session", "idle", "expired"])
-def test_a_token_that_was_signed_out_stays_out(make_app: Callable[..., Flask], how: str, policy: str) -> None:
+def test_a_token_that_was_signed_out_stays_out(make_app: MakeApp, how: str, policy: str, numbers: Numbers) -> None:
     app = make_app(UNKNOWN_SESSION_POLICY=policy, SESSION_IDLE_SECONDS=60, SESSION_LIFETIME_SECONDS=90)
     client = app.test_client()
     sign_in = sign_in_with(client)
@@ -149,7 +172,7 @@ def test_a_token_that_was_signed_out_stays_out(make_app: Callable[..., Flask], h
 
     with time_machine.travel(NOON, tick=False) as clock:
 
-        @GENERATED
+        @generated(numbers)
         @given(steps=STEPS, has_jti=st.booleans(), creates=st.integers(1, 3))
         def run(steps: list[Any], has_jti: bool, creates: int) -> None:
             nonlocal refused
@@ -171,7 +194,7 @@ def test_a_token_that_was_signed_out_stays_out(make_app: Callable[..., Flask], h
 
         run()
     note(f"signed out ({how}, {policy}): {refused} calls refused")
-    assert refused >= 100
+    assert refused >= 2.5 * numbers.forced_end_examples
 
 
 def refuse_all(client: FlaskClient, steps: list[Any], ids: dict[str, int], token: str) -> int:

@@ -20,6 +20,7 @@ from session_service.services.answers import CreatedSession
 from session_service.services.purge import purge
 from session_service.services.sessions import SessionService
 from session_service.services.sign_in import SignIn
+from tests.harness.options import FULL, Numbers
 from tests.harness.reports import note
 from tests.harness.support import CHROME, FIREFOX, IPHONE
 
@@ -261,15 +262,15 @@ def run_model(service: SessionService, limit_policy: LimitPolicy, examples: int,
 
 
 @pytest.mark.parametrize("limit_policy", ["evict_oldest", "evict_idle"])
-def test_the_service_and_the_model_agree(
-    service: SessionService, limit_policy: LimitPolicy, request: pytest.FixtureRequest
-) -> None:
-    run_model(service, limit_policy, request.config.getoption("--model-examples"))
+def test_the_service_and_the_model_agree(service: SessionService, limit_policy: LimitPolicy, numbers: Numbers) -> None:
+    run_model(service, limit_policy, numbers.model_examples)
 
     note(f"the model agreed for {OneUser.steps} steps")
-    assert OneUser.steps >= 2_000
-    assert OneUser.refused >= 20
-    assert OneUser.seen >= set(get_args(EndReason))
+    assert OneUser.steps >= 40 * numbers.model_examples
+    assert OneUser.refused >= 0.4 * numbers.model_examples
+    # Fewer sequences than that do not always come to every reason.
+    if numbers.model_examples >= FULL.model_examples:
+        assert OneUser.seen >= set(get_args(EndReason))
 
 
 def test_the_model_notices_a_service_that_lets_one_session_too_many_in(service: SessionService) -> None:

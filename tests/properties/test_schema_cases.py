@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import schemathesis
-from flask import Flask
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import seed as hypothesis_seed
 from hypothesis import settings as hypothesis_settings
@@ -28,8 +27,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from tests.harness.options import Numbers
 from tests.harness.reports import note
-from tests.harness.support import CHROME, basic, make_token
+from tests.harness.support import CHROME, MakeApp, basic, make_token
 
 CREDENTIALS = {"backend": "a-secret-of-the-backend"}
 BASIC = basic("backend", CREDENTIALS["backend"])["Authorization"]
@@ -64,14 +64,12 @@ pytestmark = [
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-def test_generated_requests_are_answered_as_described(
-    make_app: Callable[..., Flask], caller: str, request: pytest.FixtureRequest
-) -> None:
+def test_generated_requests_are_answered_as_described(make_app: MakeApp, caller: str, numbers: Numbers) -> None:
     app = make_app(SERVICE_CREDENTIALS=CREDENTIALS, UNKNOWN_SESSION_POLICY="adopt")
     schema = schemathesis.openapi.from_wsgi("/openapi.json", app)
     # The callers bring their credentials; and what a query has that nobody described is ignored, as an old client's.
     schema.config.generation.update(with_security_parameters=False, allow_extra_parameters=False)
-    wanted = request.config.getoption("--schema-cases") // len(CALLERS)
+    wanted = numbers.schema_cases // len(CALLERS)
     kinds = [(found.ok(), mode) for found in schema.get_all_operations() for mode in GenerationMode]
     seen: Counter[int] = Counter()
 

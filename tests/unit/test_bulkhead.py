@@ -1,13 +1,13 @@
 """Bulkhead for threads that wait: so many at once, and others wait for one as long as somebody gets answers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Event
-from time import monotonic, sleep
 
 import pytest
 
+from session_service import bulkhead as bulkhead_module
 from session_service import deadline
 from session_service.bulkhead import Bulkhead, BulkheadFull
 from session_service.errors import DatabaseUnavailable
@@ -15,34 +15,27 @@ from session_service.errors import DatabaseUnavailable
 
 @contextmanager
 def taken(bulkhead: Bulkhead, number: int) -> Iterator[Event]:
-    """Hold so many bulkhead in threads of their own until the event is set."""
-    done, held = Event(), []
+    """Hold so many slots in threads of their own until the event is set."""
+    done, held = Event(), [Event() for _ in range(number)]
 
-    def hold() -> None:
+    def hold(is_held: Event) -> None:
         with bulkhead.slot():
-            held.append(1)
-            done.wait(10)
+            is_held.set()
+            done.wait()
 
     with ThreadPoolExecutor(number) as pool:
-        for _ in range(number):
-            pool.submit(hold)
-        while len(held) < number:
-            sleep(0.001)
+        for one in held:
+            pool.submit(hold, one)
+        for one in held:
+            one.wait()
         try:
             yield done
         finally:
             done.set()
 
 
-def seconds_until_refused(bulkhead: Bulkhead) -> float:
-    began = monotonic()
-    with pytest.raises(BulkheadFull), bulkhead.slot():
-        pass
-    return monotonic() - began
-
-
 def test_a_place_that_becomes_free_is_waited_for() -> None:
-    bulkhead = Bulkhead(2, stall_timeout=5, max_wait=5)
+    bulkhead = Bulkhead(2, stall_timeout=300, max_wait=300)
     with taken(bulkhead, 2) as done, ThreadPoolExecutor(1) as pool:
 
         def wait() -> str:
@@ -51,30 +44,89 @@ def test_a_place_that_becomes_free_is_waited_for() -> None:
 
         waits = pool.submit(wait)
         done.set()
-        assert waits.result(5) == "there"
+        assert waits.result() == "there"
 
 
-def test_without_any_answer_others_are_refused_after_a_while() -> None:
-    bulkhead = Bulkhead(1, stall_timeout=0.2, max_wait=5)
-    with taken(bulkhead, 1):
-        assert 0.1 < seconds_until_refused(bulkhead) < 2
-        assert seconds_until_refused(bulkhead) < 0.1
+class Clock:
+    """Stands for the clock and for the semaphore of a bulkhead: a wait that ends in vain takes its time here alone."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def semaphore(self, slots: int) -> "Semaphore":
+        return Semaphore(self, slots)
 
 
-def test_nobody_waits_longer_than_the_deadline_of_the_request() -> None:
+class Semaphore:
+    """Slots that nobody gives back while somebody waits."""
+
+    def __init__(self, clock: Clock, slots: int) -> None:
+        self._clock, self._free = clock, slots
+
+    def acquire(self, timeout: float) -> bool:
+        if self._free:
+            self._free -= 1
+            return True
+        self._clock.now += timeout
+        return False
+
+    def release(self) -> None:
+        self._free += 1
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Return a clock that moves only where a test says so, and where somebody waits for a slot."""
+    clock = Clock()
+    for module in (bulkhead_module, deadline):
+        monkeypatch.setattr(module, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(bulkhead_module, "BoundedSemaphore", clock.semaphore)
+    return clock
+
+
+@pytest.fixture
+def wait(clock: Clock) -> Callable[[Bulkhead], float]:
+    """Return a function that waits for a slot in vain, and returns how long that took."""
+
+    def wait(bulkhead: Bulkhead) -> float:
+        began = clock.now
+        with pytest.raises(BulkheadFull), bulkhead.slot():
+            pass
+        return clock.now - began
+
+    return wait
+
+
+Wait = Callable[[Bulkhead], float]
+
+
+def test_without_any_answer_others_are_refused_after_a_while(wait: Wait) -> None:
+    bulkhead = Bulkhead(1, stall_timeout=0.25, max_wait=5)
+    with bulkhead.slot():
+        assert wait(bulkhead) == 0.25
+        assert wait(bulkhead) == 0
+
+
+def test_nobody_waits_longer_than_the_deadline_of_the_request(wait: Wait) -> None:
     bulkhead = Bulkhead(1, stall_timeout=5, max_wait=5)
-    with taken(bulkhead, 1), deadline.at_most(0.2):
-        assert seconds_until_refused(bulkhead) < 2
+    with bulkhead.slot(), deadline.at_most(0.25):
+        assert wait(bulkhead) == 0.25
 
 
-def test_an_answer_lets_others_wait_again_and_a_silence_does_not() -> None:
-    bulkhead = Bulkhead(1, stall_timeout=0.3, max_wait=5)
+def test_nobody_waits_longer_than_the_longest_wait(wait: Wait) -> None:
+    bulkhead = Bulkhead(1, stall_timeout=5, max_wait=0.5)
+    with bulkhead.slot():
+        assert wait(bulkhead) == 0.5
+
+
+def test_an_answer_lets_others_wait_again_and_a_silence_does_not(clock: Clock, wait: Wait) -> None:
+    bulkhead = Bulkhead(1, stall_timeout=0.25, max_wait=5)
     with pytest.raises(DatabaseUnavailable), bulkhead.slot():
         raise DatabaseUnavailable
-    sleep(0.4)
-    with taken(bulkhead, 1):
-        assert seconds_until_refused(bulkhead) < 0.2
+    clock.now += 0.5
+    with bulkhead.slot():
+        assert wait(bulkhead) == 0
     with pytest.raises(ValueError, match="an answer"), bulkhead.slot():
         raise ValueError("an answer, though not the one that was hoped for")
-    with taken(bulkhead, 1):
-        assert seconds_until_refused(bulkhead) > 0.2
+    with bulkhead.slot():
+        assert wait(bulkhead) == 0.25

@@ -20,8 +20,9 @@ from session_service.app import create_app
 from session_service.config import Settings
 from session_service.server.gunicorn_worker import UNREADABLE
 from session_service.views.problems import STATUS
+from tests.harness.api_description import operations, schema_of, served
 from tests.harness.paths import PROJECT
-from tests.harness.support import SignIn, body, settings
+from tests.harness.support import body, settings
 
 ROOT = PROJECT
 
@@ -31,31 +32,6 @@ def document(client: FlaskClient) -> dict[str, Any]:
     """Return the OpenAPI document as it is served."""
     described: dict[str, Any] = body(client.get("/openapi.json"))
     return described
-
-
-def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
-    """Return the described operations by method and path."""
-    return {
-        (method.upper(), path): operation
-        for path, item in document["paths"].items()
-        for method, operation in item.items()
-        if method in {"get", "post", "put", "patch", "delete"}
-    }
-
-
-def served(app: Flask) -> set[tuple[str, str]]:
-    """Return what the application serves, in the notation of OpenAPI."""
-    return {
-        (method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
-        for rule in app.url_map.iter_rules()
-        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
-    }
-
-
-def schema_of(document: dict[str, Any], response: dict[str, Any]) -> dict[str, Any]:
-    """Return a response's schema with what its references need."""
-    (content,) = response["content"].values()
-    return {**content["schema"], "components": document["components"]}
 
 
 def test_the_document_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
@@ -110,39 +86,6 @@ def test_examples_of_user_ids_are_of_the_type_that_is_set(kind: str, example: ob
     assert (schemas["UserId"]["type"], schemas["UserId"]["example"]) == (kind, example)
     assert schemas["SessionResponse"]["properties"]["user_id"] == {"$ref": "#/components/schemas/UserId"}
     assert "x-component" not in text
-
-
-def test_answers_are_as_they_are_described(document: dict[str, Any], sign_in: SignIn) -> None:
-    admin = {"role": "admin"}
-    calls = [
-        ("POST", "/sessions/create", "/sessions/create", 201),
-        ("GET", "/sessions/my-sessions", "/sessions/my-sessions?include_inactive=true", 200),
-        ("GET", "/sessions/session/{session_id}", "/sessions/session/{id}", 200),
-        ("GET", "/sessions/user/{user_id}", "/sessions/user/74?include_inactive=true", 200),
-        ("GET", "/sessions/active-devices-count", "/sessions/active-devices-count", 200),
-        ("POST", "/sessions/update-activity", "/sessions/update-activity", 200),
-        ("GET", "/sessions/validate", "/sessions/validate", 200),
-        ("DELETE", "/sessions/user/{user_id}", "/sessions/user/75", 200),
-        ("DELETE", "/sessions/session/{session_id}", "/sessions/session/999999", 404),
-        ("DELETE", "/sessions/logout-all", "/sessions/logout-all?exclude_current=true", 200),
-        ("DELETE", "/sessions/logout", "/sessions/logout", 200),
-        ("GET", "/sessions/my-sessions", "/sessions/my-sessions", 401),
-        ("GET", "/sessions/validate", "/sessions/validate", 401),
-        ("POST", "/sessions/introspect", "/sessions/introspect", 401),
-        ("GET", "/healthz", "/healthz", 200),
-        ("GET", "/readyz", "/readyz", 200),
-    ]
-    sign_in(user_agent="Firefox", **admin).delete("/sessions/logout")
-    device = sign_in(**admin)
-
-    for method, template, path, status in calls:
-        response = device.call(method, path.replace("{id}", str(device.session["id"])))
-        assert response.status_code == status, (method, path, response.json)
-        described = operations(document)[(method, template)]["responses"][str(status)]
-        assert response.mimetype in described["content"]
-        jsonschema.validate(response.json, schema_of(document, described))
-        if status == 201:
-            device.session = body(response)
 
 
 def test_the_page_shows_the_document_with_files_of_this_service_alone(client: FlaskClient) -> None:
@@ -245,7 +188,7 @@ def test_the_tests_that_the_security_document_names_exist() -> None:
 
 def test_the_tests_that_the_guide_to_integration_names_exist_and_every_step_is_in_its_table() -> None:
     text = (ROOT / "docs" / "integration.md").read_text()
-    source = (ROOT / "tests" / "e2e" / "test_examples.py").read_text()
+    source = "\n".join(file.read_text() for file in (ROOT / "tests" / "e2e" / "examples").glob("test_*.py"))
 
     named, steps = set(re.findall(r"`(test_\w+)`", text)), set(re.findall(r"def (test_step_\w+)\(", source))
 

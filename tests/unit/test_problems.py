@@ -68,22 +68,22 @@ RAISED = {
 
 
 @pytest.mark.parametrize("raised", RAISED.values(), ids=RAISED)
-def test_every_loader_of_the_token_library_answers_in_our_shape(app: Flask, raised: Exception) -> None:
-    @app.get("/raise")
+def test_every_loader_of_the_token_library_answers_in_our_shape(new_app: Flask, raised: Exception) -> None:
+    @new_app.get("/raise")
     def fail() -> str:
         raise raised
 
     code = "token_missing" if isinstance(raised, jwt_extended.CSRFError) else "token_invalid"
-    assert_problem(app.test_client().get("/raise"), 401, code)
+    assert_problem(new_app.test_client().get("/raise"), 401, code)
 
 
-def test_a_fault_of_our_own_tells_the_log_and_not_the_caller(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
-    @app.get("/raise")
+def test_a_fault_of_our_own_tells_the_log_and_not_the_caller(new_app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    @new_app.get("/raise")
     def fail() -> str:
         raise ZeroDivisionError("a secret of the code")
 
     with caplog.at_level(logging.ERROR):
-        response = app.test_client().get(f"/raise?token={make_token()}")
+        response = new_app.test_client().get(f"/raise?token={make_token()}")
 
     assert_problem(response, 500, "internal_error")
     assert "secret" not in response.text

@@ -2,16 +2,70 @@
 
 import subprocess
 import sys
+from datetime import timedelta
 
 import jwt
 import pytest
+import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
 
 from session_service.app import create_app
+from session_service.records import Client, Principal
+from session_service.services.sign_in import SignIn
+from tests.harness.commands import command
 from tests.harness.environment import environment_with
 from tests.harness.paths import PROJECT
-from tests.harness.support import SECRET, settings, sign_in_with
+from tests.harness.purge_rows import DAY, NOON, token
+from tests.harness.support import CHROME, SECRET, MakeApp, components_of, settings, sign_in_with
+
+
+def test_people_list_end_and_purge_by_commands(make_app: MakeApp) -> None:
+    app = make_app(RETENTION_DAYS=0)
+    with app.app_context():
+        service = components_of(app).sessions
+        for number, agent in enumerate((CHROME, "Firefox")):
+            SignIn(service.settings).create_session(
+                {}, by=Principal(user_id="74"), token=token(number), client=Client(agent, "203.0.113.7"), now=NOON
+            )
+    with time_machine.travel(NOON + DAY, tick=False):
+        first, second = command(app, "list", "74")[1].splitlines()
+        ended = command(app, "end", "--session", second.split()[0])
+        closed = command(app, "end", "--user", "74")
+        active, listed = command(app, "list", "74"), command(app, "list", "--all", "74")
+    with time_machine.travel(NOON + DAY + timedelta(minutes=2), tick=False):
+        would = command(app, "purge", "--dry-run")
+        purged = command(app, "purge", "--batch", "1")
+
+    assert "active" in first
+    assert "Chrome on Windows 10" in second
+    assert ended == (0, f"session {second.split()[0]} has ended\n", "")
+    assert closed == (0, "sessions ended: 1\n", "")
+    assert active == (0, "", "no sessions\n")
+    assert listed[1].count("admin 2026-02-09T12:00:00Z by service:cli") == 2
+    # A retention of 0 days is allowed; both commands warn of it.
+    assert (would[0], would[2].count("\n"), would[2].startswith("warning: RETENTION_DAYS is shorter")) == (0, 1, True)
+    assert would[1] == "would have recorded 0 ends, purged 2 sessions and 0 tokens\n"
+    assert purged[0] == 0
+    assert purged[1].startswith("recorded 0 ends, purged 2 sessions and 0 tokens; longest transaction ")
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("end",), "either --user or --session"),
+        (("end", "--user", "1", "--session", "1"), "either --user or --session"),
+        (("end", "--session", "999999"), "Session not found"),
+        (("end", "--session", "0"), "--session"),
+        (("list", "x"), "no user can have this id"),
+        (("purge", "--batch", "0"), "--batch"),
+    ],
+)
+def test_commands_that_make_no_sense_say_so(app: Flask, words: tuple[str, ...], complaint: str) -> None:
+    code, _, complaints = command(app, *words)
+
+    assert code != 0
+    assert complaint in complaints
 
 
 def test_a_token_for_trying_things_out_works(app: Flask, client: FlaskClient) -> None:

@@ -5,9 +5,8 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
@@ -15,49 +14,13 @@ from time import monotonic, sleep
 import pytest
 import urllib3
 
-from session_service.server.cores import choose_core
-from tests.harness.nginx import nginx
-from tests.harness.outage import Call, calling
+from tests.harness.outage import calling
 from tests.harness.paths import PROJECT
-from tests.harness.processes import children, free_port, is_gone, wait_until
+from tests.harness.processes import is_gone, wait_until
 from tests.harness.reports import note
-from tests.harness.servers import gunicorn
+from tests.harness.servers import CONNECTIONS, gunicorn, samples
 from tests.harness.support import CHROME, SECRET, make_token
-
-RESTARTS = 20
-CONNECTIONS = "session_service_database_connections_max"
-
-
-class Watched:
-    """A running gunicorn, by its address and the process id of its master."""
-
-    def __init__(self, url: str, pid: int) -> None:
-        self.url, self.pid = url, pid
-
-    @property
-    def workers(self) -> list[int]:
-        return children(self.pid)
-
-
-@contextmanager
-def watched(database_url: str, folder: Path, arguments: str = "", **settings: str) -> Iterator[Watched]:
-    """Serve the database; give the server by its address and process."""
-    pid_file = folder / f"pid-{free_port()}"
-    settings = {"MAX_SIGN_INS_PER_MINUTE": "0", "GUNICORN_CMD_ARGS": f"--pid {pid_file} {arguments}", **settings}
-    with gunicorn(database_url, **settings) as url:
-        server = Watched(url, int(pid_file.read_text()))
-        workers = int(settings.get("WEB_CONCURRENCY", "2"))
-        most = workers * int(settings.get("DATABASE_CONNECTIONS", "6"))
-        wait_until(
-            lambda: len(server.workers) == workers and samples(url)[CONNECTIONS] == most, "all workers are there"
-        )
-        yield server
-
-
-def samples(url: str) -> dict[str, float]:
-    """Return what one of the workers says of all of them."""
-    lines = urllib3.request("GET", f"{url}/metrics", timeout=10).data.decode().splitlines()
-    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
+from tests.harness.watched import Watched, watched
 
 
 def ask(url: str, number: int) -> None:
@@ -146,23 +109,6 @@ def test_a_connection_that_is_shared_over_a_fork_would_be_noticed(database_url: 
     ) as url:
         server = Watched(url, int(pid_file.read_text()))
         assert len(shared(server)) > 1
-
-
-@pytest.mark.parametrize(
-    ("taken", "processes", "core"),
-    [
-        ([], 2, 4),
-        ([4], 2, 6),
-        ([6], 2, 4),
-        ([4, 6], 2, 4),
-        ([4, 6, 4], 3, 6),
-        ([None, 6], 2, 4),
-        ([], 1, None),
-        ([4], 1, None),
-    ],
-)
-def test_a_core_is_chosen_that_the_fewest_keep_to(taken: list[int | None], processes: int, core: int | None) -> None:
-    assert choose_core({6, 4}, taken, processes) == core
 
 
 @contextmanager
@@ -255,93 +201,3 @@ def test_a_stop_is_announced_before_anything_changes(database_url: str, tmp_path
     ready = [call for call in seen.ready if stopped + 0.1 < call.began < stopped + 2.5]
     assert {(call.status, call.code) for call in ready} == {(503, "not_ready")}
     assert lasted > 3
-
-
-class Fleet:
-    """Two servers behind a gateway, which are stopped and started one after the other."""
-
-    def __init__(self, database_url: str, folder: Path, drain_seconds: str) -> None:
-        self._database_url, self._folder, self._drain_seconds = database_url, folder, drain_seconds
-        self.ports = [free_port(), free_port()]
-        self._running = [ExitStack(), ExitStack()]
-
-    @property
-    def urls(self) -> list[str]:
-        return [f"http://127.0.0.1:{port}" for port in self.ports]
-
-    def start(self, number: int) -> None:
-        settings = {"PORT": str(self.ports[number]), "DRAIN_SECONDS": self._drain_seconds, "WEB_CONCURRENCY": "1"}
-        self._running[number].enter_context(watched(self._database_url, self._folder, **settings))
-
-    def stop(self, number: int) -> None:
-        """Stop a server by SIGTERM, and wait until it has ended."""
-        self._running[number].close()
-
-
-def through(gateway: str, user_id: int, done: threading.Event, seen: list[Call]) -> None:
-    """Sign in and validate through the gateway until the test is done; note what was answered."""
-    with urllib3.PoolManager(retries=False, timeout=15) as http:
-        number = 0
-        while not done.is_set():
-            number += 1
-            headers = {
-                "Authorization": f"Bearer {make_token(user_id, n=number // 10)}",
-                "User-Agent": CHROME,
-            }
-            method, path = (
-                ("POST", "/sessions/create") if number % 10 == 0 else ("GET", "/sessions/active-devices-count")
-            )
-            began = monotonic()
-            try:
-                status = http.request(method, gateway + path, headers=headers).status
-            except urllib3.exceptions.HTTPError:
-                status = 0
-            seen.append(Call(began, monotonic() - began, status, None, None))
-            done.wait(0.02)
-
-
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_twenty_rolling_restarts_behind_the_gateway_fail_no_request(database_url: str, tmp_path: Path) -> None:
-    fleet, done = Fleet(database_url, tmp_path, "0.5"), threading.Event()
-    seen: list[list[Call]] = [[] for _ in range(4)]
-    fleet.start(0)
-    fleet.start(1)
-    with nginx(*fleet.urls) as gateway:
-        threads = [
-            threading.Thread(target=through, args=(gateway, user_id, done, calls))
-            for user_id, calls in enumerate(seen, 1)
-        ]
-        for thread in threads:
-            thread.start()
-        for restart in range(RESTARTS):
-            fleet.stop(restart % 2)
-            fleet.start(restart % 2)
-        done.set()
-        for thread in threads:
-            thread.join()
-    fleet.stop(0)
-    fleet.stop(1)
-
-    calls = [call for each in seen for call in each]
-    failed = [call for call in calls if call.status not in {200, 201}]
-    slowest = max(call.seconds for call in calls)
-    note(f"{RESTARTS} restarts: {len(calls)} requests, {len(failed)} failed, the slowest {slowest:.2f} s")
-    assert len(calls) > 500
-    assert failed == []
-
-
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_restart_of_both_servers_at_once_would_be_noticed(database_url: str, tmp_path: Path) -> None:
-    fleet, done = Fleet(database_url, tmp_path, "0"), threading.Event()
-    seen: list[Call] = []
-    fleet.start(0)
-    with nginx(*fleet.urls) as gateway:
-        thread = threading.Thread(target=through, args=(gateway, 1, done, seen))
-        thread.start()
-        sleep(0.5)
-        fleet.stop(0)
-        sleep(0.5)
-        done.set()
-        thread.join()
-
-    assert 503 in {call.status for call in seen}

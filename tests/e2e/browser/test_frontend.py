@@ -1,85 +1,26 @@
-"""What people see, in a real browser: the page that documents the API, and a page that calls it from another origin."""
+"""What people see, in a real browser: a page with their devices, which calls the API from another origin."""
 
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from itertools import count
-from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import pytest
-import urllib3
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.harness.nginx import nginx
-from tests.harness.reports import require_tool
-from tests.harness.servers import gunicorn, pages
+from tests.harness.servers import Site, pages
 from tests.harness.support import CHROME, EDGE, FIREFOX, IPHONE, make_token
-
-# The sandbox does not work as root; the rest keeps the browser from calling its maker.
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 # A page does not see which database there is; `test_gateway` calls the same servers on both.
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-
-expect.set_options(timeout=15_000)
 
 _numbers = count(1)
 
 
 CHROME_WAS_SIGNED_OUT = "This device (Chrome on Windows 10) was signed out because"
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where everything is: three origins."""
-
-    app: str
-    """The frontend's pages, of an origin that is allowed."""
-    gateway: str
-    service: str
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Start a real browser, one for all tests of this module; each device is a context of its own in it."""
-    program = require_tool("chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def start_site() -> Iterator[Callable[[str], Site]]:
-    """Return a function that puts servers in front of a database, one set for all tests of this module."""
-    require_tool("nginx")
-    with ExitStack() as stack:
-
-        @cache
-        def start(database_url: str) -> Site:
-            app = stack.enter_context(pages())
-            service = stack.enter_context(gunicorn(database_url, TRUSTED_PROXY_HOPS="1", CORS_ALLOWED_ORIGINS=app))
-            return Site(app, stack.enter_context(nginx(service)), service)
-
-        yield start
-
-
-@pytest.fixture
-def site(database_url: str, start_site: Callable[[str], Site]) -> Site:
-    """Return the servers, on a database without rows."""
-    return start_site(database_url)
 
 
 @dataclass(frozen=True)
@@ -322,116 +263,3 @@ def test_no_cookie_is_ever_set(sign_in: SignIn) -> None:
 
 
 # The API's documentation
-
-
-@dataclass(frozen=True)
-class Docs:
-    """The page at `/docs`, fully shown, and what it did to get there."""
-
-    page: Page
-    policy: str
-    """Its Content-Security-Policy."""
-    document: dict[str, Any]
-    """What `/openapi.json` says, fetched without the browser."""
-    requested: list[str]
-    complaints: list[str]
-    """Errors and warnings on the console, breaches of the policy among them, and exceptions."""
-
-
-@pytest.fixture
-def docs(browser: Browser, site: Site) -> Iterator[Docs]:
-    """Return the documentation in a browser."""
-    with urllib3.PoolManager() as http:
-        document = http.request("GET", f"{site.service}/openapi.json").json()
-    with browser.new_context() as context:
-        page = context.new_page()
-        requested: list[str] = []
-        complaints: list[str] = []
-        page.on("request", lambda request: requested.append(request.url))
-        page.on(
-            "console",
-            lambda message: complaints.append(message.text) if message.type in {"error", "warning"} else None,
-        )
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        response = page.goto(f"{site.service}/docs")
-        assert response is not None
-        expect(page.locator(".opblock").first).to_be_visible()
-        yield Docs(page, response.headers["content-security-policy"], document, requested, complaints)
-
-
-def test_the_documentation_shows_every_operation_of_the_document(docs: Docs) -> None:
-    documented = {
-        (method.upper(), path)
-        for path, item in docs.document["paths"].items()
-        for method in item.keys() & {"get", "post", "delete", "put", "patch", "head"}
-    }
-
-    expect(docs.page.locator(".opblock")).to_have_count(len(documented))
-
-    summaries = docs.page.locator(".opblock-summary").all()
-    shown = {
-        (
-            summary.locator(".opblock-summary-method").inner_text(),
-            summary.locator(".opblock-summary-path").get_attribute("data-path"),
-        )
-        for summary in summaries
-    }
-    assert ("POST", "/sessions/create") in documented
-    assert shown == documented
-
-
-def test_the_documentation_loads_nothing_from_another_host_and_the_browser_has_no_complaints(
-    docs: Docs, site: Site
-) -> None:
-    operations = docs.page.locator(".opblock").count()
-    docs.page.locator(".opblock-summary-control").evaluate_all("buttons => buttons.forEach(button => button.click())")
-    expect(docs.page.locator(".opblock.is-open .responses-table")).to_have_count(operations, timeout=20_000)
-    expect(docs.page.locator(".errors-wrapper")).to_have_count(0)
-
-    assert docs.complaints == []
-    hosts = {urlsplit(url).netloc for url in docs.requested if not url.startswith("data:")}
-    assert hosts == {urlsplit(site.service).netloc}
-    assert f"{site.service}/openapi.json" in docs.requested
-
-
-def test_the_documentation_runs_no_script_but_its_own(docs: Docs, site: Site) -> None:
-    directives = dict(directive.split(maxsplit=1) for directive in docs.policy.split(";"))
-    assert directives["default-src"] == "'none'"
-    assert directives["script-src"] == "'self'"
-    assert directives["connect-src"] == "'self'"
-    assert directives["frame-ancestors"] == "'none'"
-    assert "*" not in docs.policy
-    assert "http" not in docs.policy
-
-    docs.page.evaluate(
-        """elsewhere => {
-            for (const script of [{ textContent: "window.injected = true" }, { src: elsewhere + "/app.js" }])
-                document.body.append(Object.assign(document.createElement("script"), script));
-        }""",
-        site.app,
-    )
-    reason = docs.page.evaluate("elsewhere => fetch(elsewhere).then(() => 'sent', String)", site.app)
-
-    assert reason.startswith("TypeError: Failed to fetch")
-    assert docs.page.evaluate("window.injected") is None
-    refused = "\n".join(docs.complaints)
-    assert "inline script" in refused
-    assert f"{site.app}/app.js" in refused
-    assert "connect-src" in refused
-
-
-def test_the_documentation_calls_the_api_with_the_readers_token(docs: Docs) -> None:
-    docs.page.get_by_role("button", name="Authorize").first.click()
-    dialog = docs.page.locator(".modal-ux")
-    dialog.get_by_role("textbox").first.fill(make_token(74))
-    dialog.get_by_role("button", name="Apply credentials").first.click()
-    dialog.get_by_role("button", name="Close").first.click()
-    operation = docs.page.locator(".opblock", has=docs.page.locator('[data-path="/sessions/active-devices-count"]'))
-
-    operation.locator(".opblock-summary-control").click()
-    operation.get_by_role("button", name="Try it out").click()
-    operation.get_by_role("button", name="Execute").click()
-
-    answer = operation.locator(".live-responses-table tbody tr").first
-    expect(answer.locator(".response-col_status")).to_contain_text("200")
-    expect(answer.locator(".highlight-code").first).to_contain_text('"max_devices": 3')

@@ -1,0 +1,31 @@
+"""The OpenAPI document, read; and what the application serves, in its notation."""
+
+import re
+from typing import Any
+
+from flask import Flask
+
+
+def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the described operations by method and path."""
+    return {
+        (method.upper(), path): operation
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if method in {"get", "post", "put", "patch", "delete"}
+    }
+
+
+def served(app: Flask) -> set[tuple[str, str]]:
+    """Return what the application serves, in the notation of OpenAPI."""
+    return {
+        (method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+
+
+def schema_of(document: dict[str, Any], response: dict[str, Any]) -> dict[str, Any]:
+    """Return a response's schema with what its references need."""
+    (content,) = response["content"].values()
+    return {**content["schema"], "components": document["components"]}
