@@ -14,10 +14,13 @@ from session_service.cli import register_commands
 from session_service.components import NAME, Components
 from session_service.config import Settings
 from session_service.database.engine import db, migrate
+from session_service.services.current_session import PlainLookup
 from session_service.services.sessions import SessionService
 from session_service.services.sign_in import SignIn
 from session_service.views import admin, docs, ops, parsing, problems, request_hooks, sessions, validation
+from session_service.views.json_answers import JsonAnswers
 from session_service.views.openapi import describe_api
+from session_service.views.validate_fast import ValidateFast
 
 EXPOSED_HEADERS = ["Location", "Retry-After", "X-Request-ID", "X-Session-Code", "X-Session-Id", "X-User-Id"]
 """Headers of an answer that pages of other origins may read."""
@@ -39,6 +42,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     built = app.extensions[NAME] = _build(settings)
     _register_views(app, built)
     register_commands(app)
+    lookup = PlainLookup(db.connections_of(app), settings)
+    app.wsgi_app = ValidateFast(app.wsgi_app, built, lookup)  # type: ignore[method-assign]
     metrics.info.labels(__version__).set(1)
     return app
 
@@ -51,8 +56,7 @@ def _configure(app: Flask) -> None:
         API_VERSION=__version__,
         OPENAPI_VERSION="3.1.0",
     )
-    app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.json.ensure_ascii = False  # type: ignore[attr-defined]
+    app.json = JsonAnswers(app)
     # A redirect is an answer without JSON, to a path that the caller did not ask for.
     app.url_map.merge_slashes = False
     app.url_map.converters["rest"] = parsing.RestOfPath

@@ -13,9 +13,9 @@ from session_service.limits import ROLLBACK_SECONDS
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
-def start(seconds: float) -> None:
-    """Set the deadline of this thread's request; `clear` ends it."""
-    _deadline.set(monotonic() + seconds)
+def start(seconds: float, began_at: float) -> None:
+    """Set the deadline of this thread's request to *seconds* after *began_at*; `clear` ends it."""
+    _deadline.set(began_at + seconds)
 
 
 def clear() -> None:

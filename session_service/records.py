@@ -130,7 +130,7 @@ class StoredSession(NamedTuple):
 
 
 class UnendedSession(NamedTuple):
-    """The columns that the purge needs of a session without a recorded end."""
+    """The columns of a session without a recorded end that the purge needs, and `validate` for most tokens."""
 
     user_id: str
     id: int

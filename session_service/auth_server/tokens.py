@@ -78,16 +78,21 @@ class TokenVerifier:
             jwt.InvalidTokenError: anything else; the reason is for the log, not for the caller.
             AuthServerUnavailable: there never was a key to verify it with.
         """
+        remembered = self.remembered(encoded, now)
+        if remembered:
+            return remembered
         # Read before the keys are used: if they change meanwhile, what is remembered does not count.
-        generation, digest = self.keys.generation, hashlib.sha256(encoded.encode()).digest()
-        with self._lock:
-            remembered = self._remembered.get(digest)
-        if remembered and remembered[0] == generation and remembered[1].expires_at > now:
-            return remembered[1]
+        generation = self.keys.generation
         token = read_claims(self.verified_claims(encoded, now), encoded, self._settings)
         with self._lock:
-            self._remembered[digest] = (generation, token)
+            self._remembered[_digest(encoded)] = (generation, token)
         return token
+
+    def remembered(self, encoded: str, now: datetime) -> Token | None:
+        """Return what a token says that was verified before and still counts; None for any other text."""
+        with self._lock:
+            generation, token = self._remembered.get(_digest(encoded), (None, None))
+        return token if token and generation == self.keys.generation and token.expires_at > now else None
 
     def verified_claims(self, encoded: str, now: datetime) -> dict[str, Any]:
         """Return the claims of a token whose signature, times, issuer, audience and kind are right.
@@ -136,6 +141,10 @@ class TokenVerifier:
                 "verify_jti": False,
             },
         )
+
+
+def _digest(encoded: str) -> bytes:
+    return hashlib.sha256(encoded.encode()).digest()
 
 
 class AuthServerTokens(JWTManager):

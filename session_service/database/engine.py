@@ -45,7 +45,11 @@ class Database(SQLAlchemy):
     @property
     def connections(self) -> Connections:
         """The connections of the current application."""
-        return self._connections[current_app._get_current_object()]  # type: ignore[attr-defined]
+        return self.connections_of(current_app._get_current_object())  # type: ignore[attr-defined]
+
+    def connections_of(self, app: Flask) -> Connections:
+        """Return the connections of *app*, which was prepared."""
+        return self._connections[app]
 
 
 db = Database()

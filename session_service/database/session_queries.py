@@ -13,7 +13,16 @@ from session_service.database import statements
 from session_service.database.driver import Answer, Prepared, Values
 from session_service.database.models import VERSION_TABLE
 from session_service.database.transaction import connection, publish_after_commit, run_all_prepared, run_prepared
-from session_service.records import End, EndReason, ObservedDevice, SessionEvent, SignInState, StoredSession, Token
+from session_service.records import (
+    End,
+    EndReason,
+    ObservedDevice,
+    SessionEvent,
+    SignInState,
+    StoredSession,
+    Token,
+    UnendedSession,
+)
 
 _BEGINNING = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
 
@@ -76,7 +85,17 @@ def list_by_token(token: Token) -> list[StoredSession]:
     With a `sid`: the newest session with it. Otherwise: those that this token created, or if there are none, those that
     it was remembered for.
     """
-    return _all(*_by_token(token))
+    return _all(*_by_token(token, statements.LIST_BY_TOKEN, statements.GET_BY_SID))
+
+
+def get_only_unended(token: Token) -> UnendedSession | None:
+    """Return the only session of *token* (with a `sid`: the newest) if its end is not recorded; otherwise None."""
+    statement, values = _by_token(token, statements.PEEK_BY_TOKEN, statements.PEEK_BY_SID)
+    rows = run_prepared(statement, values).fetchall()
+    if len(rows) != 1:
+        return None
+    *times, ended_at = rows[0]
+    return None if ended_at else UnendedSession(*times)
 
 
 def lock_and_read_state(token: Token, device: ObservedDevice, recent: int) -> SignInState:
@@ -87,7 +106,7 @@ def lock_and_read_state(token: Token, device: ObservedDevice, recent: int) -> Si
     """
     of_user = {"of_user": token.user_id}
     reads = (
-        _by_token(token),
+        _by_token(token, statements.LIST_BY_TOKEN, statements.GET_BY_SID),
         (statements.LIST_CREATED_AT, {**of_user, "most": recent}),
         (statements.LIST_UNENDED, of_user),
     )
@@ -191,7 +210,7 @@ def _sessions(rows: Iterable[Any]) -> list[StoredSession]:
     return [StoredSession._make(row) for row in rows]
 
 
-def _by_token(token: Token) -> tuple[Prepared, Values]:
+def _by_token(token: Token, without_sid: Prepared, with_sid: Prepared) -> tuple[Prepared, Values]:
     if token.sid is None:
-        return statements.LIST_BY_TOKEN, {"token_key": token.key, "of_user": token.user_id}
-    return statements.GET_BY_SID, {"of_user": token.user_id, "sid": token.sid}
+        return without_sid, {"token_key": token.key, "of_user": token.user_id}
+    return with_sid, {"of_user": token.user_id, "sid": token.sid}

@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from session_service.database.driver import Prepared
 from session_service.database.models import VERSION_TABLE, CommandEnds, SessionOwner, SessionToken, UserSession
-from session_service.records import StoredSession
+from session_service.records import StoredSession, UnendedSession
 
 MAX_ENDED_LISTED = 100
 """Most ended sessions in one list, the newest by id (contract of `include_inactive`)."""
@@ -102,9 +102,18 @@ LIST_BY_TOKEN = Prepared(
     .order_by(_sessions.c.id.desc())
     .limit(MAX_ENDED_LISTED)
 )
-GET_BY_SID = Prepared(
-    select(*_columns).where(_of_user, _sessions.c.sid == bindparam("sid")).order_by(_sessions.c.id.desc()).limit(1)
+_peeked = [*(_sessions.c[name] for name in UnendedSession._fields), _sessions.c.ended_at]
+_with_sid = (_of_user, _sessions.c.sid == bindparam("sid"))
+GET_BY_SID = Prepared(select(*_columns).where(*_with_sid).order_by(_sessions.c.id.desc()).limit(1))
+PEEK_BY_SID = Prepared(select(*_peeked).where(*_with_sid).order_by(_sessions.c.id.desc()).limit(1))
+PEEK_BY_TOKEN = Prepared(
+    select(*_peeked)
+    .join(_tokens, _tokens.c.session_id == _sessions.c.id)
+    .where(_tokens.c.token_key == bindparam("token_key"), _of_user)
+    .limit(2)
 )
+"""Two rows are as good as many: only one session alone needs no decision."""
+
 _TOKEN_OF_ACTIVE = select(
     bindparam("token_key", type_=_tokens.c.token_key.type),
     _sessions.c.id,

@@ -22,7 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from session_service import deadline, events, metrics
 from session_service.bulkhead import BulkheadFull
-from session_service.database.connections import LONG, WRITES
+from session_service.database.connections import LONG, WRITES, Connections
 from session_service.database.driver import STALE, Answer, Prepared, Values, run_all
 from session_service.database.engine import db
 from session_service.database.statements import ADD_COMMAND_ENDS
@@ -88,6 +88,28 @@ def transaction(*, writes: bool = False, takes_long: bool = False) -> Iterator[N
         if writes:
             metrics.database_transactions.observe(monotonic() - began_at)
     events.publish(current.events)
+
+
+@contextmanager
+def attempt(connections: Connections) -> Iterator[None]:
+    """Run a block that reads, without an application context. What fails is not reported: the caller has another way.
+
+    Raises:
+        DatabaseUnavailable: as `transaction` does.
+        BulkheadFull: all connections of this process wait for answers.
+    """
+    with connections.bulkhead.slot():
+        try:
+            with connections.one() as connection:
+                token = _current.set(_Transaction(connection))
+                try:
+                    yield
+                finally:
+                    _current.reset(token)
+        except BaseException as error:
+            if _is_unavailable(error):
+                raise DatabaseUnavailable from error
+            raise
 
 
 @contextmanager

@@ -63,7 +63,7 @@ def is_active(session: StoredSession, now: datetime, idle: timedelta | None) -> 
     return end_of(session, now, idle) is None
 
 
-def activity_due(session: StoredSession, now: datetime, interval: timedelta) -> bool:
+def activity_due(session: HasTimes, now: datetime, interval: timedelta) -> bool:
     """Return whether `last_activity` should be written: *interval* has passed, and *now* is later."""
     return session.last_activity < now and session.last_activity + interval <= now
 

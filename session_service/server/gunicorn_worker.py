@@ -16,13 +16,12 @@ from http import HTTPStatus
 from selectors import EVENT_READ
 from socket import MSG_DONTWAIT, MSG_PEEK, socket
 from typing import Any
-from uuid import uuid4
 
 from gunicorn import util
 from gunicorn.http import errors
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from session_service import metrics
+from session_service import metrics, request_id
 
 UNREADABLE: dict[HTTPStatus, tuple[str, str]] = {
     HTTPStatus.BAD_REQUEST: ("bad_request", "The request is not valid HTTP."),
@@ -92,17 +91,17 @@ class Worker(ThreadWorker):
 
     def handle_error(self, _req: object, client: Any, _addr: object, exc: Exception) -> None:
         """Answer a request that is not HTTP, or that the application did not answer, and close the connection."""
-        request_id = uuid4().hex
+        of_request = request_id.choose(None)
         if isinstance(exc, errors.ParseException) and not isinstance(exc, _OURS):
             status = _STATUS.get(type(exc), HTTPStatus.BAD_REQUEST)
             metrics.unreadable_requests.inc()
-            fields = {"request_id": request_id, "status": status.value}
+            fields = {"request_id": of_request, "status": status.value}
             self.log.warning("a request could not be read: %s", type(exc).__name__, extra=fields)
         else:
             status = HTTPStatus.INTERNAL_SERVER_ERROR
-            self.log.error("a request was not answered", exc_info=exc, extra={"request_id": request_id})
+            self.log.error("a request was not answered", exc_info=exc, extra={"request_id": of_request})
         with suppress(OSError):  # the client has gone
-            util.write_nonblock(client, _answer(status, request_id))
+            util.write_nonblock(client, _answer(status, of_request))
 
 
 def _is_health_check(client: socket) -> bool:
@@ -114,7 +113,7 @@ def _is_health_check(client: socket) -> bool:
     return head.startswith((b"GET /healthz ", b"HEAD /healthz ")) and b"\r\n\r\n" in head
 
 
-def _answer(status: HTTPStatus, request_id: str) -> bytes:
+def _answer(status: HTTPStatus, of_request: str) -> bytes:
     code, detail = UNREADABLE[status]
     problem = {
         "type": "about:blank",
@@ -122,12 +121,12 @@ def _answer(status: HTTPStatus, request_id: str) -> bytes:
         "status": status.value,
         "detail": detail,
         "code": code,
-        "request_id": request_id,
+        "request_id": of_request,
     }
     body = json.dumps(problem).encode()
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
-        f"Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Request-ID: {request_id}\r\n"
+        f"Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Request-ID: {of_request}\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

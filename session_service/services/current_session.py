@@ -10,9 +10,19 @@ from typing import Any, assert_never
 from session_service.clock import as_text, in_words
 from session_service.config import Settings
 from session_service.database import session_queries
-from session_service.database.transaction import transaction
+from session_service.database.connections import Connections
+from session_service.database.transaction import attempt, transaction
 from session_service.errors import DatabaseUnavailable, SessionEnded
-from session_service.records import Because, Client, EndReason, MatchingRules, ObservedDevice, StoredSession, Token
+from session_service.records import (
+    Because,
+    Client,
+    EndReason,
+    MatchingRules,
+    ObservedDevice,
+    StoredSession,
+    Token,
+    UnendedSession,
+)
 from session_service.rules import addresses, devices, policy, session_matching
 
 _HANDHELD_TYPES = ("mobile", "tablet")
@@ -35,6 +45,31 @@ def current_session(
             session_queries.lock_or_add_owner(token.user_id)
             session = find_and_remember(token, client, settings, now, may_have_ended=may_have_ended)
     return _record_activity(session, settings, now) if session else None
+
+
+class PlainLookup:
+    """Finds a token's session where there is nothing to decide and nothing to write, as `validate` mostly has it.
+
+    It needs no application context, and reports nothing if the database does not answer.
+    """
+
+    def __init__(self, connections: Connections, settings: Settings) -> None:
+        self._connections = connections
+        self._idle, self._interval = settings.idle, settings.activity_interval
+
+    def __call__(self, token: Token, now: datetime) -> UnendedSession | None:
+        """Return the only session of *token*, if it is active and its activity need not be written; otherwise None.
+
+        Raises:
+            DatabaseUnavailable, BulkheadFull: see `attempt`.
+        """
+        if not self._interval:
+            return None  # the activity of each check is written
+        with attempt(self._connections):
+            session = session_queries.get_only_unended(token)
+        if session is None or policy.timed_out(session, now, self._idle):
+            return None
+        return None if policy.activity_due(session, now, self._interval) else session
 
 
 def find_and_remember(
@@ -140,7 +175,7 @@ def _record_activity(session: StoredSession, settings: Settings, now: datetime) 
 
 
 _GIVEN_CAUSES: dict[Because, str] = {
-    "password_changed": "the password was changed",
+    "password_changed": "the password was changed",  # pragma: allowlist secret
     "account_disabled": "the account was disabled",
     "device_lost": "a device was reported lost",
     "security": "of a security measure",

@@ -150,7 +150,7 @@ class SessionService:
             current_session.refuse_ended(touched, self.settings, now)
         return present(touched, self.settings, by=by, now=now, current_id=session.id)
 
-    def validate(self, session: StoredSession | None, *, token: Token, lacking: Sequence[str] = ()) -> Liveness:
+    def validate(self, session: policy.HasTimes | None, *, token: Token, lacking: Sequence[str] = ()) -> Liveness:
         """Return the answer for a token whose session is active, or which has none; the guard has refused ended ones.
 
         Args:

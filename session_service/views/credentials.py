@@ -21,6 +21,13 @@ def scheme() -> str:
     return _scheme_and_credentials()[0]
 
 
+def split_credentials(header: str) -> tuple[str, str]:
+    """Return the scheme of an `Authorization` header, in lower case, and what follows it."""
+    # The scheme is case-insensitive (RFC 9110 section 11.1).
+    scheme, _, credentials = header.strip().partition(" ")
+    return scheme.lower(), credentials.strip()
+
+
 def bearer_token() -> str:
     """Return the text of the token (RFC 6750 section 2.1). Tokens in a query or a body are not accepted.
 
@@ -85,9 +92,7 @@ def _name_and_secret() -> tuple[str, str]:
 
 
 def _scheme_and_credentials() -> tuple[str, str]:
-    # The scheme is case-insensitive (RFC 9110 section 11.1).
-    scheme, _, credentials = request.headers.get("Authorization", "").strip().partition(" ")
-    return scheme.lower(), credentials.strip()
+    return split_credentials(request.headers.get("Authorization", ""))
 
 
 def _refuse(kind: str, details: str = "") -> None:

@@ -3,12 +3,11 @@
 from string import ascii_letters, digits, punctuation
 from urllib.parse import quote
 
-from flask import Response, jsonify, request
+from flask import request
 
 from session_service import errors
-from session_service.clock import as_text
 from session_service.components import components
-from session_service.services.answers import Introspection
+from session_service.services.answers import Introspection, Liveness
 from session_service.views.guards import ADOPTING, GUARDED, caller, find_token, require_service, require_user, user
 from session_service.views.parsing import StrictBlueprint, refuse_large_body
 from session_service.views.problems import documented
@@ -26,6 +25,8 @@ VALIDATED_HEADERS = {
     },
 }
 
+PATH = "/sessions/validate"
+
 validation = StrictBlueprint("validation", __name__, url_prefix="/sessions", description="For gateways and backends.")
 validation.before_request(require_user)
 validation.before_request(refuse_large_body)
@@ -37,7 +38,7 @@ introspection.before_request(require_service)
 @validation.get("/validate")
 @validation.response(200, Validation(), headers=VALIDATED_HEADERS)
 @validation.doc(operationId="validate", responses=documented(*GUARDED, *ADOPTING, errors.SessionUnknown))
-def validate() -> tuple[Response, dict[str, str]]:
+def validate() -> tuple[Liveness, dict[str, str]]:
     """Say whether the session of the caller's token is active; it counts as activity.
 
     Send on the caller's `Authorization`, `User-Agent` and `X-Forwarded-For`. Every 401 names its code in
@@ -46,11 +47,13 @@ def validate() -> tuple[Response, dict[str, str]]:
     alive = components().sessions.validate(
         user.current, token=user.token, lacking=[name for name in SENT_ON if name not in request.headers]
     )
-    session_id = {} if alive["session_id"] is None else {"X-Session-Id": str(alive["session_id"])}
-    expires_at = alive["expires_at"]
-    # Serialised here, not by the schema that describes it: backends ask this with each of their requests.
-    body = jsonify({**alive, "expires_at": expires_at and as_text(expires_at)})
-    return body, {**session_id, "X-User-Id": quote(user.token.user_id, safe=PRINTABLE)}
+    return alive, identity_headers(alive["session_id"], user.token.user_id)
+
+
+def identity_headers(session_id: int | None, user_id: str) -> dict[str, str]:
+    """Return `VALIDATED_HEADERS`, for gateways."""
+    of_session = {} if session_id is None else {"X-Session-Id": str(session_id)}
+    return {**of_session, "X-User-Id": quote(user_id, safe=PRINTABLE)}
 
 
 @introspection.post("/introspect")

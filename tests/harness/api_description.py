@@ -26,6 +26,11 @@ def served(app: Flask) -> set[tuple[str, str]]:
 
 
 def schema_of(document: dict[str, Any], response: dict[str, Any]) -> dict[str, Any]:
-    """Return a response's schema with what its references need."""
+    """Return a response's schema with what its references need; it allows no property that is not described."""
     (content,) = response["content"].values()
-    return {**content["schema"], "components": document["components"]}
+    components = {name: _closed(schema) for name, schema in document["components"]["schemas"].items()}
+    return {**content["schema"], "components": {"schemas": components}}
+
+
+def _closed(schema: dict[str, Any]) -> dict[str, Any]:
+    return {**schema, "additionalProperties": False} if schema.get("type") == "object" else schema

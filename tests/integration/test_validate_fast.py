@@ -1,0 +1,304 @@
+"""`validate` answers the plain yes in front of Flask: whatever is asked, both ways give the same."""
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import text
+from werkzeug.test import Client, TestResponse
+
+from session_service import metrics
+from session_service.database.engine import db
+from session_service.views.validate_fast import ValidateFast
+from tests.harness import hostile
+from tests.harness.hostile import CREDENTIALS
+from tests.harness.ladder import HOME, NOON, TABLE, put
+from tests.harness.support import CHROME, FIREFOX, MakeApp, components_of, make_token, respelt, sign_in_with
+
+PATH = "/sessions/validate"
+ID = "the-id-of-both"
+CHOSEN = re.compile("[0-9a-f]{32}")
+
+
+@dataclass
+class Answer:
+    """What a request gave: to the caller, to the log and to the metrics."""
+
+    status: str
+    headers: list[tuple[str, str]]
+    body: str
+    lines: list[dict[str, Any]]
+    metrics: dict[str, float]
+
+
+class Ways:
+    """Asks an application by the way that requests take, and by Flask alone."""
+
+    def __init__(self, app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+        assert isinstance(app.wsgi_app, ValidateFast)
+        self.app, self._caplog = app, caplog
+        self._fast, self.passed_on = app.wsgi_app, 0
+        self._flask = self._fast.otherwise
+        self._fast.otherwise = self._pass_on
+
+    def _pass_on(self, environ: Any, start_response: Any) -> Any:
+        self.passed_on += 1
+        return self._flask(environ, start_response)
+
+    def ask(self, **request: Any) -> Answer:
+        """Ask as usual."""
+        return self._ask(self._fast, request)
+
+    def ask_flask(self, **request: Any) -> Answer:
+        """Ask Flask alone."""
+        return self._ask(self._flask, request)
+
+    def _ask(self, application: Any, request: dict[str, Any]) -> Answer:
+        client = Client(application, TestResponse)
+        sent = {"X-Request-ID": ID, "User-Agent": CHROME, **request.pop("headers", {})}
+        before = counts()
+        self._caplog.clear()
+        with client.open(**{"path": PATH, "environ_base": {"REMOTE_ADDR": HOME}, **request}, headers=sent) as got:
+            # An id that the service chose is another one each time.
+            headers = [(name, CHOSEN.sub("chosen", value)) for name, value in got.headers]
+            answer = Answer(got.status, headers, CHOSEN.sub("chosen", got.text), [], {})
+        answer.lines = [
+            {name: value for name, value in vars(record).items() if name in LINE} for record in self._caplog.records
+        ]
+        after = counts()
+        answer.metrics = {name: value - before.get(name, 0) for name, value in after.items()}
+        answer.metrics = {name: more for name, more in answer.metrics.items() if more}
+        return answer
+
+
+def counts() -> dict[str, float]:
+    """Return what the metrics of this process have counted."""
+    return {
+        name: float(value)
+        for name, value in re.findall(
+            r"^(\S+_(?:total|count)\S*) (\S+)$", metrics.exposition([]).decode(), re.MULTILINE
+        )
+    }
+
+
+LINE = {"msg", "method", "route", "status", "user_id", "session_id", "code", "token_refused", "levelname"}
+
+
+@pytest.fixture
+def ways(make_app: MakeApp, caplog: pytest.LogCaptureFixture) -> Callable[..., Ways]:
+    """Return what makes both ways into an application with these settings."""
+    caplog.set_level(logging.INFO, "session_service")
+    return lambda **settings: Ways(make_app(**{"ACTIVITY_INTERVAL_SECONDS": 60, **settings}), caplog)
+
+
+MakeWays = Callable[..., Ways]
+
+
+@contextmanager
+def at(moment: datetime = NOON) -> Iterator[time_machine.Traveller]:
+    """Stop the clock."""
+    with time_machine.travel(moment, tick=False) as clock:
+        yield clock
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def test_every_case_of_the_ladder_gives_the_same_both_ways(ways: MakeWays) -> None:
+    both = ways()
+    settings = components_of(both.app).settings
+    plain = 0
+    for name, (on_record, (token, agent, address), _) in TABLE.items():
+        with both.app.app_context():
+            for table in ("session_tokens", "sessions", "session_owners"):
+                db.session.execute(text(f"DELETE FROM {table}"))
+            db.session.commit()
+            sessions = [put(settings, was) for was in on_record]
+        asked = {
+            "headers": {**bearer(token), **({"User-Agent": agent} if agent else {"User-Agent": ""})},
+            "environ_base": {"REMOTE_ADDR": address or ""},
+        }
+        with at():
+            first = both.ask(**asked)  # verifies the token, writes the activity, remembers a refreshed token
+            passed_on = both.passed_on
+            second, alone = both.ask(**asked), both.ask_flask(**asked)
+
+        assert second == alone, name
+        assert (first.status, first.body) == (second.status, second.body), name
+        is_plain = both.passed_on == passed_on
+        assert not is_plain or second.status == "200 OK", name
+        # One session of this token, and active: then Flask is not asked.
+        with both.app.app_context():
+            of_token = db.session.execute(text("SELECT count(*) FROM session_tokens")).scalar()
+        assert is_plain or second.status != "200 OK" or len(sessions) > 1 or of_token != 1, name
+        plain += is_plain
+
+    assert plain >= 35
+
+
+REQUESTS: dict[str, dict[str, Any]] = {
+    "as usual": {},
+    "with a query": {"query_string": {"token": "x"}},
+    "lower case": {"headers": {"Authorization": "bearer {token}"}},
+    "more spaces": {"headers": {"Authorization": "  Bearer   {token} "}},
+    "a strange id": {"headers": {"X-Request-ID": "a b\tc"}},
+    "no user agent": {"headers": {"User-Agent": ""}},
+    "another device": {"headers": {"User-Agent": FIREFOX}},
+    "an unsigned token": {"headers": {"Authorization": "Bearer {unsigned}"}},
+    "another spelling": {"headers": {"Authorization": "Bearer {respelt}"}},
+    "two tokens": {"headers": {"Authorization": "Bearer {token} {token}"}},
+    "two headers": {"headers": {"Authorization": "Bearer {token},Bearer {token}"}},
+    "another scheme": {"headers": {"Authorization": "Basic {token}"}},
+    "no token": {"headers": {"Authorization": ""}},
+    "a page": {"headers": {"Origin": "https://app.example.com"}},
+    "a page of somebody else": {"headers": {"Origin": "https://evil.example"}},
+    "a preflight": {"method": "OPTIONS", "headers": {"Origin": "https://app.example.com"}},
+    "a forwarded address": {"headers": {"X-Forwarded-For": "198.51.100.9"}},
+    "a head": {"method": "HEAD"},
+    "a post": {"method": "POST"},
+    "a body": {"data": b"{}"},
+    "a large body": {"data": b"x" * 20_000},
+    "a slash": {"path": f"{PATH}/"},
+    "a doubled slash": {"path": "//sessions/validate"},
+    "conditional": {"headers": {"If-None-Match": "*", "Range": "bytes=0-1", "Accept": "text/html"}},
+}
+
+
+@pytest.mark.parametrize("hops", [0, 1])
+def test_any_request_gives_the_same_both_ways(ways: MakeWays, hops: int) -> None:
+    both = ways(CORS_ALLOWED_ORIGINS=("https://app.example.com",), TRUSTED_PROXY_HOPS=hops)
+    token = make_token(74, n="both")
+    with at():
+        sign_in_with(both.app.test_client())(token=token)
+        both.ask(headers=bearer(token))
+        for name, request in REQUESTS.items():
+            words = {"token": token, "respelt": respelt(token), "unsigned": f"{token.rpartition('.')[0]}.eA"}
+            headers = {header: value.format(**words) for header, value in request.get("headers", {}).items()}
+            asked = {**request, "headers": {**bearer(token), **headers}}
+            # The first call of each spelling is verified, and the first forwarded address is warned of.
+            both.ask(**asked)
+            passed_on = both.passed_on
+            assert both.ask(**asked) == both.ask_flask(**asked), name
+            plain = {"as usual", "with a query", "lower case", "more spaces", "a strange id", "no user agent"}
+            plain |= {"another device", "conditional"} | ({"a forwarded address"} if hops else set())
+            assert (both.passed_on == passed_on) == (name in plain), name
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_every_hostile_request_gives_the_same_both_ways(ways: MakeWays) -> None:
+    both = ways(SERVICE_CREDENTIALS=CREDENTIALS)
+    token = make_token(74, n="hostile", role="admin")
+    with at():
+        sign_in_with(both.app.test_client())(token=token)
+        for name, (_, sent, _) in hostile.TABLE.items():
+            asked = {**sent, "headers": {**bearer(token), **sent.get("headers", {})}}
+            # On the path of `validate`, too, which has no body and no parameters.
+            for path in {asked["path"], PATH}:
+                assert both.ask(**{**asked, "path": path}) == both.ask_flask(**{**asked, "path": path}), (name, path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "claims"),
+    [
+        ({"USER_ID_TYPE": "string"}, {"id": "Zoë/line\r\nX: 1 %"}),
+        ({"UNKNOWN_SESSION_POLICY": "allow"}, {}),
+        ({"UNKNOWN_SESSION_POLICY": "adopt"}, {"sid": "s1"}),
+        ({"SESSION_IDLE_SECONDS": 0}, {"jti": "j1"}),
+        ({"CORS_ALLOWED_ORIGINS": ("*",)}, {}),
+        ({"MASK_ADDRESSES": True}, {}),
+    ],
+)
+def test_with_any_settings_both_ways_give_the_same(
+    ways: MakeWays, settings: dict[str, Any], claims: dict[str, Any]
+) -> None:
+    both = ways(**settings)
+    with at():
+        sign_in_with(both.app.test_client())(token=(token := make_token(74, **claims)))
+        both.ask(headers=bearer(token))
+        passed_on = both.passed_on
+
+        assert both.ask(headers=bearer(token)) == (alone := both.ask_flask(headers=bearer(token)))
+        assert (alone.status, both.passed_on) == ("200 OK", passed_on)
+
+
+TICK = timedelta(microseconds=1)
+LIMITS: list[tuple[timedelta, str, bool]] = [
+    # (how long after the sign-in, the answer, whether it is the plain yes)
+    (timedelta(seconds=60) - TICK, "200 OK", True),
+    (timedelta(seconds=60), "200 OK", False),  # the activity is due
+    (timedelta(seconds=300) - TICK, "200 OK", False),
+    (timedelta(seconds=300), "401 UNAUTHORIZED", False),  # the token's exp
+]
+
+
+@pytest.mark.parametrize("limit", ["JWT", "SESSION_IDLE_SECONDS", "SESSION_LIFETIME_SECONDS"])
+def test_time_limits_hold_to_the_microsecond(ways: MakeWays, limit: str) -> None:
+    both = ways(**({limit: 300} if limit != "JWT" else {}))
+    claims: dict[str, Any] = {"exp": int((NOON + timedelta(seconds=300)).timestamp())} if limit == "JWT" else {}
+    for user_id, (after, status, is_plain) in enumerate(LIMITS, start=1):
+        token = make_token(user_id, **claims)
+        with at() as clock:
+            sign_in_with(both.app.test_client())(token=token)
+            both.ask(headers=bearer(token))
+            clock.move_to(NOON + after)
+            passed_on = both.passed_on
+            answer = both.ask(headers=bearer(token))
+
+            assert answer.status == status, after
+            assert (both.passed_on == passed_on) == is_plain, after
+            alone = both.ask_flask(headers=bearer(token))
+            assert (answer.status, answer.headers, answer.body) == (alone.status, alone.headers, alone.body), after
+
+
+def test_an_end_counts_at_once_whoever_asks(ways: MakeWays) -> None:
+    both = ways()
+    with at():
+        token = make_token(74, n="ends")
+        phone = sign_in_with(both.app.test_client())(token=token)
+        assert both.ask(headers=bearer(token)).status == "200 OK"
+        phone.delete("/sessions/logout")
+
+        assert both.ask(headers=bearer(token)) == (alone := both.ask_flask(headers=bearer(token)))
+        assert alone.status == "401 UNAUTHORIZED"
+
+
+def test_an_outage_is_reported_once_and_both_ways_alike(ways: MakeWays) -> None:
+    both = ways()
+    with at():
+        sign_in_with(both.app.test_client())(token=(token := make_token(74, n="outage")))
+        both.ask(headers=bearer(token))
+        with both.app.app_context():
+            db.session.execute(text("ALTER TABLE session_tokens RENAME TO elsewhere"))
+            db.session.commit()
+        try:
+            fast, alone = both.ask(headers=bearer(token)), both.ask_flask(headers=bearer(token))
+        finally:
+            with both.app.app_context():
+                db.session.execute(text("ALTER TABLE elsewhere RENAME TO session_tokens"))
+                db.session.commit()
+
+        assert fast == alone
+        assert fast.status == "503 SERVICE UNAVAILABLE"
+        assert [line["levelname"] for line in fast.lines] == ["WARNING", "INFO"]
+        assert both.ask(headers=bearer(token)).status == "200 OK"
+
+
+def test_what_is_wrong_in_front_of_flask_is_no_reason_to_fail(ways: MakeWays, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = ways()
+    with at():
+        sign_in_with(both.app.test_client())(token=(token := make_token(74, n="wrong")))
+        both.ask(headers=bearer(token))
+        broken = "_lookup"  # a fault that nobody thought of, planted behind all checks
+        monkeypatch.setattr(both._fast, broken, lambda *_: 1 / 0)
+        passed_on = both.passed_on
+
+        assert both.ask(headers=bearer(token)) == both.ask_flask(headers=bearer(token))
+        assert both.passed_on == passed_on + 1
