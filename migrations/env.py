@@ -9,9 +9,11 @@ from alembic import context
 from alembic.util import CommandError
 from flask import current_app
 from sqlalchemy import Connection, inspect
+from sqlalchemy.exc import OperationalError
 
 from session_service.database.engine import LONG, db
 from session_service.database.models import VERSION_TABLE, Base
+from session_service.database.transaction import in_short
 
 
 def refuse_foreign_tables(connection: Connection) -> None:
@@ -45,11 +47,23 @@ def enable_wal(connection: Connection) -> None:
         connection.connection.cursor().execute("PRAGMA journal_mode = WAL")
 
 
+def connect() -> Connection:
+    """Return a connection.
+
+    Raises:
+        CommandError: the database does not answer; a command then ends with one line.
+    """
+    try:
+        return db.engine.connect()
+    except OperationalError as error:
+        raise CommandError(f"The database did not answer: {in_short(error)}") from error
+
+
 def run_migrations() -> None:
     """Run the command's migrations in one transaction, so that a failed migration changes nothing."""
     create_file()
     # No time limit for statements, because an index on a large table takes long. The limit for locks stays the same.
-    with db.engine.connect().execution_options(**{LONG: True}) as connection:
+    with connect().execution_options(**{LONG: True}) as connection:
         refuse_foreign_tables(connection)
         connection.rollback()
         enable_wal(connection)

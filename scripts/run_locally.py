@@ -5,6 +5,7 @@ For trying the service out on one's own machine only; for production see `docs/d
 
 import os
 import secrets
+import socket
 import subprocess
 import sys
 from datetime import timedelta
@@ -42,9 +43,21 @@ def main() -> None:
     if not os.environ.get("JWT_SECRET_KEY"):
         os.environ["JWT_SECRET_KEY"] = development_secret()
     os.environ["HOST"] = "127.0.0.1"
+    require_free_port(os.environ.get("PORT") or "8080")
     if subprocess.run([sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"], check=False).returncode:
         sys.exit("The tables could not be made: see above.")
     LocalServer("%(prog)s").run()
+
+
+def require_free_port(port: str) -> None:
+    """End the process with one line if *port* is in use or is not a port."""
+    try:
+        with socket.create_server(("127.0.0.1", int(port))):
+            pass
+    except (ValueError, OverflowError):
+        sys.exit(f"PORT must be a number from 1 to 65535, not {port!r}.")
+    except OSError as error:
+        sys.exit(f"Port {port} cannot be used ({error.strerror}). Take another one: make run PORT=9000")
 
 
 def development_secret() -> str:
@@ -59,7 +72,7 @@ def development_secret() -> str:
 
 
 def welcome(server: Arbiter) -> str:
-    """Return the address, two tokens, and three calls that work as they stand."""
+    """Return the address, two tokens, and calls that work as they stand: a session from its creation to its end."""
     settings = Settings.from_environ(os.environ)
     host, port = server.address[0][:2]
     url, lasts, now = f"http://{host}:{port}", timedelta(hours=HOURS), utcnow()
@@ -83,7 +96,13 @@ curl -sS {url}/sessions/my-sessions -H 'Authorization: Bearer {user}'
 Look at user {USER_ID}'s sessions as the admin:
 curl -sS {url}/sessions/user/{USER_ID} -H 'Authorization: Bearer {admin}'
 
-Stop it with Ctrl-C.
+Sign this device out:
+curl -sS -X DELETE {url}/sessions/logout -H 'Authorization: Bearer {user}'
+
+Try again, and read why it is 401 now. The token itself is valid for {HOURS} hours; it is the session that has ended:
+curl -sS {url}/sessions/my-sessions -H 'Authorization: Bearer {user}'
+
+A signed-out token stays out. For a new one, run this again. Stop it with Ctrl-C.
 """
 
 

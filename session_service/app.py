@@ -79,6 +79,7 @@ def _register_views(app: Flask, built: Components) -> None:
     describe_api(api, built.settings)
     for blueprint in (sessions.bp, validation.validation, validation.introspection, admin.bp, ops.bp, docs.bp):
         api.register_blueprint(blueprint)
+    app.register_blueprint(docs.assets)
     if built.settings.CORS_ALLOWED_ORIGINS:
         CORS(
             app,

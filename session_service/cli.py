@@ -15,7 +15,7 @@ from session_service.auth_server.example_token import example_token
 from session_service.auth_server.token_check import check_token
 from session_service.clock import as_text, utcnow
 from session_service.components import components
-from session_service.database.transaction import ends_counted_in_database
+from session_service.database.transaction import as_command
 from session_service.errors import SessionServiceError
 from session_service.records import Because, Principal
 from session_service.rules.identifiers import parse_user_id
@@ -45,7 +45,7 @@ def on_sessions(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> None:
         try:
-            with ends_counted_in_database():
+            with as_command():
                 command(*args, **kwargs)
         except SessionServiceError as error:
             raise click.ClickException(str(error)) from error

@@ -42,7 +42,7 @@ class _Transaction:
 
 
 _current: ContextVar[_Transaction] = ContextVar("transaction")
-_counts_in_database: ContextVar[bool] = ContextVar("counts_in_database", default=False)
+_is_command: ContextVar[bool] = ContextVar("is_command", default=False)
 
 
 @contextmanager
@@ -97,25 +97,29 @@ def _run(began_at: float, *, writes: bool, takes_long: bool) -> Generator[None, 
         if not _is_unavailable(error):
             raise
         metrics.database_refusals.labels("unavailable").inc()
-        _log.warning("the database did not answer: %s", _in_short(error))
+        reason = in_short(error)
+        if _is_command.get():
+            raise DatabaseUnavailable(f"The database did not answer: {reason}") from error
+        _log.warning("the database did not answer: %s", reason)
         raise DatabaseUnavailable(retry_after=1) from error
 
 
 @contextmanager
-def ends_counted_in_database() -> Iterator[None]:
-    """Count the sessions that a block ends in the table `command_ends`, in the transactions that end them.
+def as_command() -> Iterator[None]:
+    """Run a block as a command, whose process has no metrics and whose error messages a person reads.
 
-    For commands: nobody reads the metrics of their processes.
+    The sessions that it ends are counted in the table `command_ends`, in the transactions that end them. If the
+    database does not answer, that is not logged; the error contains the reason.
     """
-    token = _counts_in_database.set(True)
+    token = _is_command.set(True)
     try:
         yield
     finally:
-        _counts_in_database.reset(token)
+        _is_command.reset(token)
 
 
 def _count_ends_of_command(current: _Transaction) -> None:
-    if _counts_in_database.get():
+    if _is_command.get():
         ends = Counter(event.reason for event in current.events if event.what == "ended")
         # Sorted: two commands at once must not wait for each other's rows in turn.
         for reason, number in sorted(ends.items()):
@@ -156,7 +160,7 @@ def _is_unavailable(error: BaseException) -> bool:
     return isinstance(error, kinds) or type(error) is DatabaseError
 
 
-def _in_short(error: BaseException) -> str:
+def in_short(error: BaseException) -> str:
     """Return the driver's message on one line, without the statement and its values."""
     cause = getattr(error, "orig", None) or error
     return f"{type(cause).__name__}: {' '.join(str(cause).split())[:200]}"

@@ -5,10 +5,13 @@
 
 import re
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from session_service.rules.user_agents import MAX_USER_AGENT_LENGTH, PHONE_SYSTEMS, ParsedAgent, as_line, parse
 
-_TYPE_WORDS = {
+DeviceType = Literal["web", "mobile", "tablet", "bot", "unknown"]
+
+_TYPE_WORDS: dict[DeviceType, str] = {
     "web": "web browser desktop pc computer laptop notebook windows mac macos linux chromeos",
     "mobile": "mobile phone smartphone cellphone handset android ios iphone ipod",
     "tablet": "tablet tab ipad",

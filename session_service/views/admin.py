@@ -9,7 +9,7 @@ from session_service.views.parsing import StrictBlueprint, parse_owner, refuse_l
 from session_service.views.problems import documented
 from session_service.views.schemas import ClosedMany, EndCause, IncludeInactive, SessionResponse, closed_many
 
-USER_ID = {"in": "path", "name": "user_id", "schema": {"$ref": "#/components/schemas/UserId"}, "example": 74}
+USER_ID = {"in": "path", "name": "user_id", "schema": {"$ref": "#/components/schemas/UserId"}}
 SECURITY: list[dict[str, list[str]]] = [{"accessToken": []}, {"service": []}]
 ADMIN_GUARDED = (*GUARDED, errors.AdminRequired, errors.ServiceRequired, errors.ValidationFailed)
 
@@ -23,7 +23,7 @@ bp.before_request(refuse_large_body)
 @bp.get("/user/<rest:user_id>", parameters=[USER_ID])
 @bp.arguments(IncludeInactive(), location="query")
 @bp.response(200, SessionResponse(many=True))
-@bp.doc(security=SECURITY, responses=documented(*ADMIN_GUARDED, errors.UserNotFound))
+@bp.doc(operationId="listUserSessions", security=SECURITY, responses=documented(*ADMIN_GUARDED, errors.UserNotFound))
 def list_user_sessions(query: dict[str, bool], user_id: str) -> list[SessionView]:
     """List a user's sessions, the last active first; a user without any has an empty list.
 
@@ -37,7 +37,7 @@ def list_user_sessions(query: dict[str, bool], user_id: str) -> list[SessionView
 @bp.delete("/user/<rest:user_id>", parameters=[USER_ID])
 @bp.arguments(EndCause(), location="query")
 @bp.response(200, ClosedMany())
-@bp.doc(security=SECURITY, responses=documented(*ADMIN_GUARDED))
+@bp.doc(operationId="endUserSessions", security=SECURITY, responses=documented(*ADMIN_GUARDED))
 def end_user_sessions(query: dict[str, Because | None], user_id: str) -> dict[str, object]:
     """Close all of a user's sessions.
 

@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import flask_swagger_ui
-from flask import Response, current_app, jsonify, send_from_directory
+from flask import Blueprint, Response, current_app, jsonify, send_from_directory
 
 from session_service import errors
+from session_service.views.openapi import finished
 from session_service.views.parsing import StrictBlueprint
 from session_service.views.problems import documented
 
@@ -27,20 +28,22 @@ CONTENT_SECURITY_POLICY = (
 """Inline styles are allowed because Swagger UI sets style attributes; scripts only from this service's own files."""
 
 bp = StrictBlueprint("docs", __name__, description="The description of the API.")
+assets = Blueprint("assets", __name__)
+"""The page's files. They are no part of the API, so the document does not describe them."""
 
 
 @bp.get("/openapi.json")
 @bp.response(200, {"type": "object"})
-@bp.doc(security=[], responses=documented(errors.InternalError))
+@bp.doc(operationId="getOpenapiDocument", security=[], responses=documented(errors.InternalError))
 def openapi_document() -> Response:
     """Return this document (OpenAPI 3.1)."""
     api: Any = current_app.extensions["flask-smorest"]["apis"][""]["ext_obj"]
-    return jsonify(api.spec.to_dict())
+    return jsonify(finished(api.spec.to_dict()))
 
 
 @bp.get("/docs")
 @bp.response(200, {"type": "string"}, content_type="text/html")
-@bp.doc(security=[], responses=documented(errors.InternalError))
+@bp.doc(operationId="getDocsPage", security=[], responses=documented(errors.InternalError))
 def page() -> Response:
     """Show this document as a web page."""
     response = send_from_directory(OWN_FILES, "docs.html", conditional=False)
@@ -48,9 +51,7 @@ def page() -> Response:
     return response
 
 
-@bp.get("/docs/<name>")
-@bp.response(200, {"type": "string"}, content_type="*/*")
-@bp.doc(security=[], responses=documented(errors.RouteNotFound, errors.InternalError))
+@assets.get("/docs/<name>")
 def asset(name: str) -> Response:
     """Send a file that the page needs."""
     if name not in FILES:

@@ -18,6 +18,7 @@ from session_service.services import purge
 from session_service.services.readiness import readiness
 from session_service.views.parsing import StrictBlueprint
 from session_service.views.problems import documented
+from session_service.views.request_hooks import logs_failures_only
 from session_service.views.schemas import Health, Readiness
 
 bp = StrictBlueprint("ops", __name__, description="The state of the service.")
@@ -25,7 +26,8 @@ bp = StrictBlueprint("ops", __name__, description="The state of the service.")
 
 @bp.get("/healthz")
 @bp.response(200, Health(), example={"status": "ok"})
-@bp.doc(security=[], responses=documented(errors.InternalError))
+@bp.doc(operationId="getHealth", security=[], responses=documented(errors.InternalError))
+@logs_failures_only
 def healthz() -> dict[str, str]:
     """Return 200 while the process answers, whatever the state of the database."""
     return {"status": "ok"}
@@ -33,7 +35,8 @@ def healthz() -> dict[str, str]:
 
 @bp.get("/readyz")
 @bp.response(200, Readiness(), example={"status": "ready", "directory": "answers", "warnings": []})
-@bp.doc(security=[], responses=documented(errors.NotReady, errors.InternalError))
+@bp.doc(operationId="getReadiness", security=[], responses=documented(errors.NotReady, errors.InternalError))
+@logs_failures_only
 def readyz() -> dict[str, object]:
     """Return whether requests can be served: the database answers, its schema is new enough, and a key is loaded.
 
@@ -51,7 +54,7 @@ def readyz() -> dict[str, object]:
 
 @bp.get("/metrics")
 @bp.response(200, content_type="text/plain", description="Prometheus' text format, version 0.0.4.")
-@bp.doc(security=[], responses=documented(errors.InternalError))
+@bp.doc(operationId="getMetrics", security=[], responses=documented(errors.InternalError))
 def show_metrics() -> Response:
     """Return the metrics of all workers of this server, for Prometheus.
 

@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 from session_service import errors
 from session_service.auth_server.tokens import AuthServerTokens
 from session_service.errors import SessionServiceError
+from session_service.views.fields import COMPONENT, Vocabulary
 
 CONTENT_TYPE = "application/problem+json"
 CODE_HEADER = "X-Session-Code"
@@ -53,6 +54,11 @@ _FRAMEWORK_ERRORS: dict[int | None, type[SessionServiceError]] = {
 }
 """By status: the class for an error that the router or the framework raises. Any other 4xx is `ValidationFailed`."""
 
+UNREADABLE_CODES = ("bad_request", "uri_too_long", "expectation_failed", "headers_too_large")
+"""Codes of requests that are not readable HTTP. `server.gunicorn_worker` answers them."""
+
+ERROR_CODES = sorted({*(kind.code for kind in STATUS), *UNREADABLE_CODES})
+
 _CHALLENGES: dict[type[SessionServiceError], str] = {
     # RFC 6750 section 3.1: no error code if the request contains no credentials.
     errors.TokenMissing: 'Bearer realm="sessions"',
@@ -80,7 +86,7 @@ class Problem(Schema):
     title = fields.String(required=True, metadata={"description": "The status in words.", "example": "Not Found"})
     status = fields.Integer(required=True, metadata={"example": 404})
     detail = fields.String(required=True, metadata={"description": "For people.", "example": "Session not found"})
-    code = fields.String(required=True, metadata={"description": "For programs.", "example": "session_not_found"})
+    code = fields.String(required=True, metadata={COMPONENT: "ErrorCode"})
     request_id = fields.String(required=True, metadata={"description": "Also in the log."})
     errors = fields.Dict(
         keys=fields.String(),
@@ -89,9 +95,7 @@ class Problem(Schema):
             "example": {"browser": ["Not a valid string."]},
         },
     )
-    end_reason = fields.String(
-        metadata={"description": "With `session_ended`: why the session ended.", "example": "limit"}
-    )
+    end_reason = Vocabulary("EndReason", "With `session_ended`.")
     ended_at = fields.DateTime(
         metadata={"description": "With `session_ended`: when the session ended.", "example": "2025-02-08T16:00:00Z"}
     )
@@ -104,15 +108,13 @@ class Problem(Schema):
             "example": "Safari on iPhone",
         }
     )
-    because = fields.String(
-        metadata={
-            "description": "With `session_ended` for `admin`: the cause, if given.",
-            "example": "security",
-        }
-    )
+    because = Vocabulary("EndCause", "With `session_ended` for `admin`, if a cause was given.")
     missing = fields.List(
         fields.String(),
-        metadata={"description": "With `not_ready`: why requests cannot be served.", "example": ["database"]},
+        metadata={
+            "description": "With `not_ready`: why requests cannot be served.",
+            "example": ["the database does not answer"],
+        },
     )
 
 

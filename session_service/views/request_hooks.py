@@ -2,11 +2,13 @@
 
 import logging
 import re
+from collections.abc import Callable
 from time import monotonic
+from typing import TypeVar
 from uuid import uuid4
 
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 
 from session_service import deadline, metrics
 from session_service.limits import REQUEST_SECONDS
@@ -15,6 +17,7 @@ VALIDATE = "validation.validate"
 METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"})
 """Any other method is counted as `other`: each value of a label is kept for good."""
 
+View = TypeVar("View", bound=Callable[..., object])
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 """No spaces, quotes or control characters: it is written into log lines and a header."""
 
@@ -37,6 +40,12 @@ def _begin() -> Response | None:
         # For unknown paths, too: a page may only read a 404 if the preflight before it succeeded.
         return Response()
     return None
+
+
+def logs_failures_only(view: View) -> View:
+    """Declare that successful answers of *view* are not logged: health probes come every few seconds."""
+    view.logs_failures_only = True  # type: ignore[attr-defined]
+    return view
 
 
 def request_id(given: str | None) -> str:
@@ -76,7 +85,10 @@ def _report(response: Response) -> None:
         line["code"] = code
     if "token_refused" in g:
         line["token_refused"] = g.token_refused
-    _log.info("request", extra=line)
+    if response.status_code >= 400 or not hasattr(
+        current_app.view_functions.get(request.endpoint or ""), "logs_failures_only"
+    ):
+        _log.info("request", extra=line)
 
 
 def _end(_error: BaseException | None) -> None:

@@ -1,63 +1,8 @@
 """The marshmallow schemas of requests and answers. Their descriptions are part of the OpenAPI document."""
 
-from datetime import datetime
-from typing import Any, get_args
+from marshmallow import EXCLUDE, Schema, fields
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
-
-from session_service.clock import as_text
-from session_service.records import Because, DirectoryState, EndReason
-from session_service.rules.identifiers import MAX_TEXT_LENGTH, is_storable
-
-DEVICE_TYPES = ("web", "mobile", "tablet", "bot", "unknown")
-END_REASONS = get_args(EndReason)
-CAUSES = get_args(Because)
-STORABLE_PATTERN = r"^[^\u0000]*$"
-"""`is_storable` as a regular expression of JSON Schema (ECMA-262), which cannot describe lone surrogates."""
-
-_TRUE, _FALSE = {"true", "1"}, {"false", "0"}
-
-
-def _storable(text: str) -> None:
-    if not is_storable(text):
-        raise ValidationError("Must not hold NUL characters or lone surrogates.")
-
-
-class Text(fields.String):
-    """An optional text from a client. Null counts as absent."""
-
-    def __init__(self, description: str, example: str) -> None:
-        super().__init__(
-            allow_none=True,
-            load_default=None,
-            validate=[validate.Length(max=MAX_TEXT_LENGTH), _storable],
-            metadata={"description": description, "example": example, "pattern": STORABLE_PATTERN},
-        )
-
-
-class Flag(fields.Boolean):
-    """A boolean query parameter: only `true`, `false`, `1` and `0`, in upper or lower case."""
-
-    def __init__(self, description: str) -> None:
-        super().__init__(truthy=_TRUE, falsy=_FALSE, load_default=False, metadata={"description": description})
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        return super()._deserialize(value.lower() if isinstance(value, str) else value, attr, data, **kwargs)
-
-
-class Instant(fields.DateTime):
-    """An instant: ISO 8601 in UTC with `Z`."""
-
-    def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
-        return None if value is None else as_text(value)
-
-
-def _instant(description: str, example: str, *, nullable: bool = False) -> Instant:
-    return Instant(required=True, allow_none=nullable, metadata={"description": description, "example": example})
-
-
-class UserId(fields.Field[int | str]):
-    """An integer, or a string with `USER_ID_TYPE=string`."""
+from session_service.views.fields import Flag, Text, UserId, Vocabulary, instant
 
 
 class SessionCreate(Schema):
@@ -78,28 +23,19 @@ class SessionResponse(Schema):
     id = fields.Integer(
         required=True, metadata={"description": "Never reused; ascending in the order of creation.", "example": 1}
     )
-    user_id = UserId(
-        required=True, metadata={"description": "An integer, or a string with `USER_ID_TYPE=string`.", "example": 74}
-    )
+    user_id = UserId()
     device_name = fields.String(required=True, metadata={"example": "Chrome on Windows 10"})
-    device_type = fields.String(required=True, validate=validate.OneOf(DEVICE_TYPES), metadata={"example": "web"})
+    device_type = Vocabulary("DeviceType", required=True)
     browser = fields.String(required=True, metadata={"example": "Chrome"})
     os = fields.String(required=True, allow_none=True, metadata={"example": "Windows 10"})
     ip_address = fields.String(required=True, allow_none=True, metadata={"example": "192.168.1.1"})
-    ip_source = fields.String(
-        required=True,
-        validate=validate.OneOf(("observed", "reported")),
-        metadata={
-            "description": "Whether the service observed the address or the client reported it.",
-            "example": "observed",
-        },
-    )
-    created_at = _instant("When the session was created.", "2025-02-08T10:30:00Z")
-    last_activity = _instant(
+    ip_source = Vocabulary("IpSource", required=True)
+    created_at = instant("When the session was created.", "2025-02-08T10:30:00Z")
+    last_activity = instant(
         "When it was last used. Not every use is written: see `ACTIVITY_INTERVAL_SECONDS`.", "2025-02-08T15:45:00Z"
     )
-    expires_at = _instant("When its lifetime ends; never changes.", "2025-03-10T10:30:00Z")
-    idle_expires_at = _instant(
+    expires_at = instant("When its lifetime ends; never changes.", "2025-03-10T10:30:00Z")
+    idle_expires_at = instant(
         "When it ends without further activity; null if the idle timeout is off.",
         "2025-02-15T15:45:00Z",
         nullable=True,
@@ -108,10 +44,8 @@ class SessionResponse(Schema):
     is_current = fields.Boolean(
         required=True, metadata={"description": "Whether this call belongs to it.", "example": False}
     )
-    ended_at = _instant("When it ended; null while it is active.", "2025-02-08T16:00:00Z", nullable=True)
-    end_reason = fields.String(
-        required=True, allow_none=True, validate=validate.OneOf(END_REASONS), metadata={"example": "logout"}
-    )
+    ended_at = instant("When it ended; null while it is active.", "2025-02-08T16:00:00Z", nullable=True)
+    end_reason = Vocabulary("EndReason", required=True, allow_none=True)
     ended_by = fields.String(
         allow_none=True,
         metadata={
@@ -120,14 +54,7 @@ class SessionResponse(Schema):
             "example": "74",
         },
     )
-    because = fields.String(
-        allow_none=True,
-        validate=validate.OneOf(CAUSES),
-        metadata={
-            "description": "For admins only: the cause, where one was given.",
-            "example": "device_lost",
-        },
-    )
+    because = Vocabulary("EndCause", "For admins and services only; null if no cause was given.", allow_none=True)
 
 
 class SessionCreated(SessionResponse):
@@ -177,8 +104,8 @@ class Validation(Schema):
 
     active = fields.Boolean(required=True, metadata={"example": True})
     session_id = fields.Integer(required=True, allow_none=True, metadata={"example": 1})
-    user_id = UserId(required=True, metadata={"example": 74})
-    expires_at = _instant(
+    user_id = UserId()
+    expires_at = instant(
         "When the session's lifetime ends; null without a session.", "2025-03-10T10:30:00Z", nullable=True
     )
 
@@ -214,14 +141,7 @@ class IncludeInactive(Schema):
 class EndCause(Schema):
     """The query by which an admin or a service says why it ends a user's sessions."""
 
-    because = fields.String(
-        load_default=None,
-        validate=validate.OneOf(CAUSES),
-        metadata={
-            "description": "The cause, for the person who reads it on the device.",
-            "example": "device_lost",
-        },
-    )
+    because = Vocabulary("EndCause", "For the person who reads it on a device that was signed out.")
 
 
 class ExcludeCurrent(Schema):
@@ -239,11 +159,7 @@ class Health(Schema):
 class Readiness(Health):
     """The service can serve requests. Includes the state of the user directory, and warnings."""
 
-    directory = fields.String(
-        required=True,
-        validate=validate.OneOf(get_args(DirectoryState)),
-        metadata={"description": "How the auth server answered this process last. It does not affect readiness."},
-    )
+    directory = Vocabulary("DirectoryState", "It does not decide.", required=True)
     warnings = fields.List(
         fields.String(),
         required=True,

@@ -46,6 +46,7 @@ bp.before_request(refuse_large_body)
 @bp.arguments(SessionCreate(), required=False)
 @bp.response(201, SessionCreated(), headers=CREATED_HEADERS)
 @bp.doc(
+    operationId="createSession",
     responses=documented(
         *GUARDED,
         errors.InvalidJson,
@@ -53,7 +54,7 @@ bp.before_request(refuse_large_body)
         errors.UnsupportedMediaType,
         errors.SessionLimitReached,
         errors.SignInRateExceeded,
-    )
+    ),
 )
 @skips_current_session
 def create_session(claimed: dict[str, str | None]) -> tuple[CreatedSession, dict[str, str]]:
@@ -71,7 +72,7 @@ def create_session(claimed: dict[str, str | None]) -> tuple[CreatedSession, dict
 @bp.get("/my-sessions")
 @bp.arguments(IncludeInactive(), location="query")
 @bp.response(200, SessionResponse(many=True))
-@bp.doc(responses=documented(*GUARDED, *ADOPTING, errors.ValidationFailed))
+@bp.doc(operationId="listMySessions", responses=documented(*GUARDED, *ADOPTING, errors.ValidationFailed))
 def list_my_sessions(query: dict[str, bool]) -> list[SessionView]:
     """List the caller's sessions, the last active first."""
     return components().sessions.get_user_sessions(
@@ -81,7 +82,7 @@ def list_my_sessions(query: dict[str, bool]) -> list[SessionView]:
 
 @bp.get("/session/<session_id>", parameters=[SESSION_ID])
 @bp.response(200, SessionResponse())
-@bp.doc(responses=documented(*GUARDED, *ADOPTING, errors.SessionNotFound))
+@bp.doc(operationId="getSession", responses=documented(*GUARDED, *ADOPTING, errors.SessionNotFound))
 def get_session(session_id: str) -> SessionView:
     """Show one session of the caller's own, or of any user to an admin.
 
@@ -94,7 +95,7 @@ def get_session(session_id: str) -> SessionView:
 
 @bp.delete("/session/<session_id>", parameters=[SESSION_ID])
 @bp.response(200, Closed())
-@bp.doc(responses=documented(*GUARDED, *ADOPTING, errors.SessionNotFound))
+@bp.doc(operationId="endSession", responses=documented(*GUARDED, *ADOPTING, errors.SessionNotFound))
 def end_session(session_id: str) -> dict[str, object]:
     """Close one session of the caller's own, or of any user as an admin; repeating it gives the same answer."""
     components().sessions.delete_session(
@@ -105,7 +106,7 @@ def end_session(session_id: str) -> dict[str, object]:
 
 @bp.delete("/logout")
 @bp.response(200, Closed(), example=closed("Current session closed successfully"))
-@bp.doc(responses=documented(*GUARDED, errors.NoCurrentSession))
+@bp.doc(operationId="logout", responses=documented(*GUARDED, errors.NoCurrentSession))
 @allows_ended_session
 def logout() -> dict[str, object]:
     """Close the session that this call comes from; repeating it gives the same answer."""
@@ -116,7 +117,10 @@ def logout() -> dict[str, object]:
 @bp.delete("/logout-all")
 @bp.arguments(ExcludeCurrent(), location="query")
 @bp.response(200, ClosedMany())
-@bp.doc(responses=documented(*GUARDED, *ADOPTING, errors.ValidationFailed, errors.CurrentSessionUnknown))
+@bp.doc(
+    operationId="logoutAll",
+    responses=documented(*GUARDED, *ADOPTING, errors.ValidationFailed, errors.CurrentSessionUnknown),
+)
 def logout_all(query: dict[str, bool]) -> dict[str, object]:
     """Close all of the caller's sessions, the current one included unless it is excluded."""
     ends = components().sessions
@@ -126,7 +130,7 @@ def logout_all(query: dict[str, bool]) -> dict[str, object]:
 
 @bp.get("/active-devices-count")
 @bp.response(200, DeviceCount())
-@bp.doc(responses=documented(*GUARDED, *ADOPTING))
+@bp.doc(operationId="countDevices", responses=documented(*GUARDED, *ADOPTING))
 def count_devices() -> dict[str, int]:
     """Count the devices that the caller is signed in on, and say how many are allowed."""
     return {
@@ -137,7 +141,7 @@ def count_devices() -> dict[str, int]:
 
 @bp.post("/update-activity")
 @bp.response(200, SessionResponse())
-@bp.doc(responses=documented(*GUARDED, *ADOPTING, errors.NoCurrentSession))
+@bp.doc(operationId="updateActivity", responses=documented(*GUARDED, *ADOPTING, errors.NoCurrentSession))
 def update_activity() -> SessionView:
     """Record at once that the current session is in use; any other call records it too, but not each time."""
     return components().sessions.update_session_activity(user.current, by=user.principal, now=user.now)

@@ -36,7 +36,7 @@ introspection.before_request(require_service)
 
 @validation.get("/validate")
 @validation.response(200, Validation(), headers=VALIDATED_HEADERS)
-@validation.doc(responses=documented(*GUARDED, *ADOPTING, errors.SessionUnknown))
+@validation.doc(operationId="validate", responses=documented(*GUARDED, *ADOPTING, errors.SessionUnknown))
 def validate() -> tuple[Response, dict[str, str]]:
     """Say whether the session of the caller's token is active; it counts as activity.
 
@@ -57,6 +57,7 @@ def validate() -> tuple[Response, dict[str, str]]:
 @introspection.arguments(IntrospectionRequest(), location="form")
 @introspection.response(200, IntrospectionAnswer(), example={"active": False})
 @introspection.doc(
+    operationId="introspect",
     security=[{"service": []}],
     responses=documented(
         errors.ServiceRequired,

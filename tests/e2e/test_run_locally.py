@@ -3,6 +3,7 @@
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -78,6 +79,8 @@ class Run:
     listed: tuple[int, Any]
     seen_by_admin: tuple[int, Any]
     secret: str
+    signed_out: tuple[int, Any] | None = None
+    tried_again: tuple[int, Any] | None = None
 
 
 @pytest.fixture(scope="module")
@@ -90,24 +93,32 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def first(folder: Path) -> Run:
     """Run the copy for the first time."""
     with running(folder) as said:
-        create, mine, as_admin = re.findall(r"^curl .*$", said, re.M)
+        create, mine, as_admin, _, _ = re.findall(r"^curl .*$", said, re.M)
         return Run(typed(create), typed(mine), typed(as_admin), (folder / SECRET_FILE).read_text())
 
 
 @pytest.fixture(scope="module")
 def second(first: Run, folder: Path) -> Run:
-    """Run the copy again, and sign nobody in."""
+    """Run the copy again; sign nobody in, but the device out."""
     with running(folder) as said:
-        _, mine, as_admin = re.findall(r"^curl .*$", said, re.M)
-        return Run(first.created, typed(mine), typed(as_admin), (folder / SECRET_FILE).read_text())
+        _, mine, as_admin, sign_out, again = re.findall(r"^curl .*$", said, re.M)
+        secret = (folder / SECRET_FILE).read_text()
+        return Run(first.created, typed(mine), typed(as_admin), secret, typed(sign_out), typed(again))
 
 
-def test_the_three_lines_that_it_prints_work_and_a_second_run_keeps_the_data(first: Run, second: Run) -> None:
+def test_the_lines_that_it_prints_work_and_a_second_run_keeps_the_data(first: Run, second: Run) -> None:
     status, created = first.created
 
     assert (status, created["user_id"]) == (201, 74)
     for answered, sessions in (first.listed, first.seen_by_admin, second.listed, second.seen_by_admin):
         assert (answered, [one["id"] for one in sessions]) == (200, [created["id"]])
+
+
+def test_the_last_two_lines_show_a_sign_out_and_what_it_means(second: Run) -> None:
+    assert second.signed_out == (200, {"success": True, "message": "Current session closed successfully"})
+    assert second.tried_again
+    status, refused = second.tried_again
+    assert (status, refused["code"], refused["end_reason"]) == (401, "session_ended", "logout")
 
 
 def test_the_secret_is_made_once_and_is_nobody_elses_to_read(first: Run, second: Run, folder: Path) -> None:
@@ -130,4 +141,24 @@ def test_the_lines_work_whatever_the_settings_ask_of_a_token(tmp_path: Path) -> 
     with running(copy_project(tmp_path), **asked) as said:
         statuses = [typed(line)[0] for line in re.findall(r"^curl .*$", said, re.M)]
 
-    assert statuses == [201, 200, 200]
+    assert statuses == [201, 200, 200, 200, 401]
+
+
+@pytest.mark.parametrize("port", ["in use", "nonsense"])
+def test_a_port_that_cannot_be_used_is_one_line_that_says_what_to_type(tmp_path: Path, port: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        given = str(taken.getsockname()[1]) if port == "in use" else port
+        done = subprocess.run(
+            [sys.executable, "scripts/run_locally.py"],
+            cwd=copy_project(tmp_path),
+            env=environment_with(PORT=given),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert re.fullmatch(r".*(make run PORT=9000|from 1 to 65535, not 'nonsense'\.)\n", done.stderr)
+    assert not (tmp_path / "instance" / "sessions.sqlite3").exists()

@@ -1,5 +1,7 @@
 """Commands for people."""
 
+import subprocess
+import sys
 from datetime import timedelta
 
 import jwt
@@ -12,6 +14,8 @@ from session_service.app import create_app
 from session_service.records import Client, Principal
 from session_service.services.sign_in import SignIn
 from tests.harness.commands import command
+from tests.harness.environment import environment_with
+from tests.harness.paths import PROJECT
 from tests.harness.purge_rows import DAY, NOON, token
 from tests.harness.support import CHROME, SECRET, MakeApp, components_of, settings, sign_in_with
 
@@ -104,3 +108,38 @@ def test_ending_a_users_sessions_may_say_why(app: Flask, client: FlaskClient) ->
 
     assert (wrong.exit_code, done.exit_code, done.output) == (2, 0, "sessions ended: 1\n")
     assert device.get("/sessions/my-sessions").json["because"] == "security"
+
+
+UNREACHABLE = "postgresql://somebody:a-password@127.0.0.1:9/nothing"
+COMMANDS = [
+    "db upgrade",
+    "db current",
+    "sessions list 74",
+    "sessions end --user 74",
+    "sessions end --session 1",
+    "sessions purge",
+    "sessions purge --dry-run",
+    "sessions export 74",
+    "sessions erase 74",
+    "sessions erase 74 --yes",
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_unreachable_database_is_one_line_from_every_command(command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "wsgi", *command.split()],
+        cwd=PROJECT,
+        env=environment_with(DATABASE_URL=UNREACHABLE, JWT_SECRET_KEY=SECRET),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert "The database did not answer: OperationalError: connection failed" in line
+    assert "Traceback" not in line
+    assert "a-password" not in line
+    assert done.stdout == ""

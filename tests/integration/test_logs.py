@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 
 from session_service.clock import utcnow
 from session_service.errors import TokenExpired, TokenInvalid, TokenMissing
+from session_service.server import draining
 from session_service.services.purge import purge
 from tests.harness.hostile import CREDENTIALS, TABLE
 from tests.harness.log_lines import CHANGE, EVENTS, REQUEST, leaks
@@ -207,3 +208,21 @@ def test_the_line_of_a_refused_token_says_why(
     assert (response.status_code == 401) == (reason is not None)
     assert (response.json or {}).get("code") in {None, "token_missing", "token_invalid", "token_expired"}
     assert response.json == [] or response.json["detail"] in DETAILS
+
+
+def test_successful_health_probes_are_not_logged_and_failed_ones_are(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "session_service")
+    assert [client.get(path).status_code for path in ("/healthz", "/readyz", "/nothing")] == [200, 200, 404]
+
+    draining.begin()
+    try:
+        assert client.get("/readyz").status_code == 503
+    finally:
+        draining._flag[0] = 0
+
+    assert [(line["route"], line["status"]) for line in lines_of(caplog, "request")] == [
+        ("none", 404),
+        ("/readyz", 503),
+    ]

@@ -1,6 +1,7 @@
 """What is written down is true: the OpenAPI document, the API's page, and the documents for people."""
 
 import configparser
+import json
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -15,11 +16,13 @@ from packaging.requirements import Requirement
 
 from scripts.settings_table import table, with_table
 from session_service import limits
+from session_service.app import create_app
 from session_service.config import Settings
+from session_service.server.gunicorn_worker import UNREADABLE
 from session_service.views.problems import STATUS
 from tests.harness.api_description import operations, schema_of, served
 from tests.harness.paths import PROJECT
-from tests.harness.support import body
+from tests.harness.support import body, settings
 
 ROOT = PROJECT
 
@@ -37,7 +40,7 @@ def test_the_document_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
 
 
 def test_every_route_is_described_and_nothing_else(app: Flask, document: dict[str, Any]) -> None:
-    assert set(operations(document)) == served(app)
+    assert set(operations(document)) == served(app) - {("GET", "/docs/{name}")}
 
 
 def test_every_operation_says_what_it_does_and_what_can_go_wrong(document: dict[str, Any]) -> None:
@@ -52,9 +55,7 @@ def test_every_operation_says_what_it_does_and_what_can_go_wrong(document: dict[
 
 def test_every_error_code_is_described_with_an_example_of_its_shape(document: dict[str, Any]) -> None:
     described = set()
-    by_the_router = {"404": "NotFound", "405": "MethodNotAllowed"}
-    anywhere = {status: document["components"]["responses"][name] for status, name in by_the_router.items()}
-    for operation in [*operations(document).values(), {"responses": anywhere}]:
+    for operation in operations(document).values():
         for status, response in operation["responses"].items():
             problem = response.get("content", {}).get("application/problem+json", {})
             for code, example in problem.get("examples", {}).items():
@@ -62,7 +63,29 @@ def test_every_error_code_is_described_with_an_example_of_its_shape(document: di
                 assert (example["value"]["code"], example["value"]["status"]) == (code, int(status))
                 described.add(code)
 
-    assert described == {kind.code for kind in STATUS}
+    by_the_router = {"not_found", "method_not_allowed"}
+    by_the_worker = {code for code, _ in UNREADABLE.values()} - {"internal_error"}
+    assert described == {kind.code for kind in STATUS} - by_the_router
+    assert set(document["components"]["schemas"]["ErrorCode"]["enum"]) == described | by_the_router | by_the_worker
+    assert all(code in document["info"]["description"] for code in by_the_router | by_the_worker)
+
+
+def test_every_operation_has_a_name_of_its_own(document: dict[str, Any]) -> None:
+    names = [operation["operationId"] for operation in operations(document).values()]
+
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z]+[A-Za-z]*", name) for name in names)
+
+
+@pytest.mark.parametrize(("kind", "example"), [("integer", 74), ("string", "auth0|507f1f77")])
+def test_examples_of_user_ids_are_of_the_type_that_is_set(kind: str, example: object) -> None:
+    app = create_app(settings(DATABASE_URL="postgresql://x@127.0.0.1:9/x", USER_ID_TYPE=kind))
+    text = app.test_client().get("/openapi.json").text
+    schemas = json.loads(text)["components"]["schemas"]
+
+    assert (schemas["UserId"]["type"], schemas["UserId"]["example"]) == (kind, example)
+    assert schemas["SessionResponse"]["properties"]["user_id"] == {"$ref": "#/components/schemas/UserId"}
+    assert "x-component" not in text
 
 
 def test_the_page_shows_the_document_with_files_of_this_service_alone(client: FlaskClient) -> None:

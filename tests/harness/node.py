@@ -1,0 +1,24 @@
+"""Programs from npm, installed at their first use into the environment `.venv`."""
+
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+from tests.harness.reports import require_tool
+
+PACKAGES = {"@redocly/cli": "2.77.0", "openapi-typescript": "7.13.0"}
+
+_FOLDER = Path(sys.prefix) / "node"
+
+
+@cache
+def node_program(name: str, package: str) -> list[str]:
+    """Return the command of a program of *package*, one of `PACKAGES`; without npm, the test is skipped."""
+    npm, version = require_tool("npm"), PACKAGES[package]
+    folder = _FOLDER / f"{package.replace('/', '_')}-{version}"
+    if not (folder / "installed").exists():
+        command = [npm, "install", "--no-audit", "--no-fund", "--no-save", "--no-package-lock", "--prefix", str(folder)]
+        subprocess.run([*command, f"{package}@{version}"], check=True, capture_output=True, timeout=600)
+        (folder / "installed").touch()
+    return [str(folder / "node_modules" / ".bin" / name)]
