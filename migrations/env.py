@@ -11,7 +11,8 @@ from flask import current_app
 from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import OperationalError
 
-from session_service.database.engine import LONG, db
+from session_service.database.connections import LONG
+from session_service.database.engine import db
 from session_service.database.models import VERSION_TABLE, Base
 from session_service.database.transaction import in_short
 

@@ -29,15 +29,17 @@ class Bulkhead:
         self._is_answering, self._answered_at = True, monotonic()
 
     @contextmanager
-    def slot(self) -> Iterator[None]:
-        """Hold a slot. A call that ends with `Unavailable` counts as not completed, any other error as completed.
+    def slot(self) -> Iterator[float]:
+        """Hold a slot; the block gets the seconds that it was waited for.
+
+        A call that ends with `Unavailable` counts as not completed, any other error as completed.
 
         Raises:
             BulkheadFull: none became free in time.
         """
-        self._acquire()
+        waited = self._acquire()
         try:
-            yield
+            yield waited
         except Unavailable:
             self._is_answering = False
             raise
@@ -49,16 +51,22 @@ class Bulkhead:
         finally:
             self._free.release()
 
-    def _acquire(self) -> None:
+    def _acquire(self) -> float:
+        if self._free.acquire(timeout=0):
+            if self._is_answering:
+                self._answered_at = monotonic()
+            return 0.0
+        began_at = monotonic()
         left_of_request = deadline.seconds_left()
         max_wait = self._max_wait if left_of_request is None else min(left_of_request, self._max_wait)
-        until, left = monotonic() + max_wait, 0.0
+        until, left = began_at + max_wait, 0.0
         while not self._free.acquire(timeout=left):
             left = min(self._answered_at + self._stall_timeout, until) - monotonic()
             if left <= 0:
                 raise BulkheadFull
         if self._is_answering:
             self._answered_at = monotonic()
+        return monotonic() - began_at
 
     def _note_answer(self) -> None:
         self._is_answering, self._answered_at = True, monotonic()

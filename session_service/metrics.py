@@ -73,9 +73,9 @@ tokens_refused = _counter(
     ("missing", "malformed", "signature", "algorithm", "expired", "not_yet_valid", "claims"),
 )
 
-database_wait = _histogram("database_wait_seconds", "How long transactions waited for a connection.")
+database_wait = _histogram("database_wait_seconds", "How long transactions waited that found no connection free.")
 database_transactions = _histogram(
-    "database_transaction_seconds", "Duration of transactions, connection wait included."
+    "database_transaction_seconds", "Duration of transactions that write, connection wait included."
 )
 database_refusals = _counter(
     "database_refusals",

@@ -49,6 +49,14 @@ class BoundedConnection(psycopg.Connection[Any]):
                 self.close()
             raise
 
+    @cached_property
+    def statement_cursor(self) -> psycopg.Cursor[Any]:
+        """The cursor of single prepared statements: a new one for each costs half as much as the statement itself.
+
+        Its result is read before the next statement runs. Rows come in the binary format.
+        """
+        return self.cursor(binary=True)
+
     def rollback(self) -> None:
         """Roll back; do nothing without a transaction, because the pool calls this each time a connection returns."""
         if self.pgconn.transaction_status != TransactionStatus.IDLE:
@@ -126,14 +134,14 @@ class Prepared:
         if connection.dialect.name == "sqlite":
             return connection.execute(self._on_sqlite, values)
         with _driver(connection) as driver:
-            return self._send(driver, values)
+            return self._send(driver.statement_cursor, values)
 
-    def _send(self, driver: BoundedConnection, values: Values) -> Answer:
+    def _send(self, cursor: psycopg.Cursor[Any], values: Values) -> psycopg.Cursor[Any]:
         sql, fixed, converters = self._compiled
         given = {**fixed, **values}
         for name, convert in converters.items():
             given[name] = convert(given[name])
-        return driver.execute(sql, given, prepare=True)
+        return cursor.execute(sql, given, prepare=True)
 
     @cached_property
     def _compiled(self) -> _Compiled:
@@ -160,7 +168,7 @@ def run_all(connection: Connection, statements: Sequence[tuple[Prepared, Values]
     if connection.dialect.name == "sqlite":
         return [statement.run(connection, values) for statement, values in statements]
     with _driver(connection) as driver, driver.pipeline():
-        return [statement._send(driver, values) for statement, values in statements]
+        return [statement._send(driver.cursor(binary=True), values) for statement, values in statements]
 
 
 @contextmanager

@@ -6,12 +6,10 @@ No tables and no queries here; `driver` bounds each wait of a connection.
 import os
 import sqlite3
 from contextlib import nullcontext
-from time import monotonic
 from typing import Any
 from urllib.parse import quote
 from weakref import WeakKeyDictionary
 
-import psycopg
 from flask import Flask, current_app
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
@@ -21,47 +19,33 @@ from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from session_service import deadline
-from session_service.bulkhead import Bulkhead
+from session_service.database.connections import LONG, WRITES, Connections
 from session_service.database.driver import BoundedConnection, driver_of
 from session_service.database.models import Base
 from session_service.database.urls import database_url
-from session_service.limits import (
-    CONNECT_SECONDS,
-    DATABASE_STALL_SECONDS,
-    PING_AFTER_SECONDS,
-    PING_SECONDS,
-    REQUEST_SECONDS,
-    STATEMENT_SECONDS,
-)
-
-WRITES = "session_service_writes"
-"""Execution option: whether a transaction will write. SQLite must then take its lock at the beginning. On PostgreSQL, a
-transaction that only reads is none: each statement stands for itself, and two round trips are saved."""
-
-LONG = "session_service_long"
-"""Execution option: the statements of a transaction have no time limit on the server."""
+from session_service.limits import CONNECT_SECONDS, STATEMENT_SECONDS
 
 
 class Database(SQLAlchemy):
-    """Flask-SQLAlchemy's extension, with the bulkhead of each application's connections."""
+    """Flask-SQLAlchemy's extension, with the connections of each application."""
 
     def __init__(self) -> None:
         super().__init__(metadata=Base.metadata)
-        self._bulkheads: WeakKeyDictionary[Flask, Bulkhead] = WeakKeyDictionary()
+        self._connections: WeakKeyDictionary[Flask, Connections] = WeakKeyDictionary()
 
     def prepare(self, app: Flask, url: str, connections: int) -> None:
         """Give *app* at most so many *connections* to the database at *url*; none is made yet."""
         url = database_url(url)
         app.config.update(SQLALCHEMY_DATABASE_URI=url, SQLALCHEMY_ENGINE_OPTIONS=engine_options(url, connections))
         self.init_app(app)
-        self._bulkheads[app] = Bulkhead(connections, stall_timeout=DATABASE_STALL_SECONDS, max_wait=REQUEST_SECONDS)
         with app.app_context():
             prepare_engine(self.engine)
+            self._connections[app] = Connections(self.engine, connections)
 
     @property
-    def bulkhead(self) -> Bulkhead:
-        """The bulkhead of the current application's connections."""
-        return self._bulkheads[current_app._get_current_object()]  # type: ignore[attr-defined]
+    def connections(self) -> Connections:
+        """The connections of the current application."""
+        return self._connections[current_app._get_current_object()]  # type: ignore[attr-defined]
 
 
 db = Database()
@@ -99,12 +83,7 @@ def prepare_engine(engine: Engine) -> None:
         event.listen(engine, "checkout", _require_same_file)
         event.listen(engine, "begin", _begin_on_sqlite)
     else:
-        stale = _StaleConnections()
         event.listen(engine, "do_connect", _connect_in_time)
-        event.listen(engine, "checkin", _let_statements_stand_alone)
-        event.listen(engine, "checkin", stale.note_use)
-        event.listen(engine, "invalidate", stale.note_break)
-        event.listen(engine, "checkout", stale.check)
         event.listen(engine, "begin", _begin_on_postgresql)
 
 
@@ -113,36 +92,6 @@ def _connect_in_time(_dialect: object, _record: object, args: tuple[Any, ...], o
     # In libpq 0 means no limit; the request's deadline still counts.
     with deadline.at_most(seconds) if seconds else nullcontext():
         return BoundedConnection.connect(*args, **options)
-
-
-def _let_statements_stand_alone(connection: Any, _record: object) -> None:
-    if connection is not None and not connection.closed and not connection.autocommit:
-        connection.autocommit = True
-
-
-class _StaleConnections:
-    """Checks pooled connections that may have lost their server before they are used."""
-
-    def __init__(self) -> None:
-        self._broke_at = 0.0
-
-    def note_use(self, _connection: object, record: ConnectionPoolEntry) -> None:
-        record.info["used_at"] = monotonic()
-
-    def note_break(self, _connection: object, _record: object, _error: object) -> None:
-        """Check all other connections before their next use."""
-        self._broke_at = monotonic()
-
-    def check(self, connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
-        """Check a connection that was idle for a while, or was last used before another one broke."""
-        used_at = record.info.get("used_at")
-        if used_at is None or used_at > max(self._broke_at, monotonic() - PING_AFTER_SECONDS):
-            return
-        try:
-            with deadline.at_most(PING_SECONDS):
-                connection.execute("")
-        except psycopg.Error as error:
-            raise InvalidatePoolError from error
 
 
 def _open_sqlite_file(_dialect: object, record: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -22,8 +22,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from session_service import deadline, events, metrics
 from session_service.bulkhead import BulkheadFull
+from session_service.database.connections import LONG, WRITES
 from session_service.database.driver import STALE, Answer, Prepared, Values, run_all
-from session_service.database.engine import LONG, WRITES, db
+from session_service.database.engine import db
 from session_service.database.statements import ADD_COMMAND_ENDS
 from session_service.errors import DatabaseUnavailable
 from session_service.limits import COMMAND_TRANSACTION_SECONDS, LONG_TRANSACTION_SECONDS
@@ -60,39 +61,41 @@ def transaction(*, writes: bool = False, takes_long: bool = False) -> Iterator[N
             connections of this process wait for answers.
     """
     began_at = monotonic()
+    limit = LONG_TRANSACTION_SECONDS if takes_long else COMMAND_TRANSACTION_SECONDS
+    connections = db.connections
     try:
-        with _deadline(takes_long), db.bulkhead.slot():
-            published = yield from _run(began_at, writes=writes, takes_long=takes_long)
+        # A request has an earlier deadline of its own.
+        with deadline.at_most(limit), connections.bulkhead.slot() as waited, _unavailable_if_silent():
+            if waited:
+                metrics.database_wait.observe(waited)
+            with connections.one() as connection:
+                current = _Transaction(connection)
+                token = _current.set(current)
+                try:
+                    if writes or takes_long:
+                        connection.execution_options(**{WRITES: writes, LONG: takes_long})
+                        connection.begin()
+                    yield
+                    if writes:
+                        _count_ends_of_command(current)
+                        connection.commit()
+                finally:
+                    _current.reset(token)
     except BulkheadFull as error:
         metrics.database_refusals.labels("no_connection").inc()
         raise DatabaseUnavailable(retry_after=1) from error
     finally:
-        metrics.database_transactions.observe(monotonic() - began_at)
-    events.publish(published)
+        if writes:
+            metrics.database_transactions.observe(monotonic() - began_at)
+    events.publish(current.events)
 
 
-def _deadline(takes_long: bool) -> Any:
-    """Return the deadline of a transaction; a request has an earlier one of its own."""
-    return deadline.at_most(LONG_TRANSACTION_SECONDS if takes_long else COMMAND_TRANSACTION_SECONDS)
-
-
-def _run(began_at: float, *, writes: bool, takes_long: bool) -> Generator[None, None, list[SessionEvent]]:
+@contextmanager
+def _unavailable_if_silent() -> Iterator[None]:
+    """Raise `DatabaseUnavailable` if the database did not answer. Count and log that; a command prints it instead."""
+    metrics.connections_in_use.inc()
     try:
-        with metrics.connections_in_use.track_inprogress(), db.engine.connect() as connection:
-            metrics.database_wait.observe(monotonic() - began_at)
-            if writes or takes_long:
-                connection.execution_options(**{WRITES: writes, LONG: takes_long})
-                connection.begin()
-            current = _Transaction(connection)
-            token = _current.set(current)
-            try:
-                yield
-                if writes:
-                    _count_ends_of_command(current)
-                    connection.commit()
-            finally:
-                _current.reset(token)
-            return current.events
+        yield
     except BaseException as error:
         if not _is_unavailable(error):
             raise
@@ -102,6 +105,8 @@ def _run(began_at: float, *, writes: bool, takes_long: bool) -> Generator[None, 
             raise DatabaseUnavailable(f"The database did not answer: {reason}") from error
         _log.warning("the database did not answer: %s", reason)
         raise DatabaseUnavailable(retry_after=1) from error
+    finally:
+        metrics.connections_in_use.dec()
 
 
 @contextmanager

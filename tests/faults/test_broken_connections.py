@@ -74,13 +74,13 @@ def test_a_refused_sign_in_leaves_what_was_prepared(server: PostgresServer) -> N
 
 def prepared() -> set[str]:
     """Return the names of what is prepared on the process' one connection."""
-    with db.engine.connect() as connection:
-        return set(connection.execute(text("SELECT name FROM pg_prepared_statements")).scalars())
+    with transaction():
+        return set(execute(text("SELECT name FROM pg_prepared_statements")).scalars())
 
 
 def test_where_one_connection_broke_the_others_are_asked_first(server: PostgresServer) -> None:
     with create_app(settings(DATABASE_URL=server.url)).app_context():
-        with db.engine.connect() as one, db.engine.connect() as other:
+        with db.connections.one() as one, db.connections.one() as other:
             assert one.connection.driver_connection is not other.connection.driver_connection
         cut_off(server)
 

@@ -17,7 +17,7 @@ import session_service.server.gunicorn_worker
 from session_service import deadline
 from session_service.bulkhead import Bulkhead
 from session_service.clock import utcnow
-from session_service.database import engine, session_queries, statements
+from session_service.database import connections, session_queries, statements
 from session_service.database.engine import db
 from session_service.database.models import SessionToken, UserSession
 from session_service.database.transaction import connection, execute, run_prepared
@@ -115,7 +115,7 @@ FAULTS: dict[str, dict[str, Callable[..., Any]]] = {
 WAITING: dict[str, list[tuple[Any, str, Any]]] = {
     "waits for ever": [(deadline, "seconds_left", lambda: None)],
     "all threads may wait": [
-        (engine, "Bulkhead", lambda _slots, **waits: Bulkhead(1_000, **waits)),
+        (connections, "Bulkhead", lambda _slots, **waits: Bulkhead(1_000, **waits)),
         (session_service.server.gunicorn_worker, "_is_health_check", lambda _client: False),
     ],
 }

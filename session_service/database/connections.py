@@ -1,0 +1,114 @@
+"""The connections of one process: at most so many at once, and on PostgreSQL kept ready between transactions.
+
+To take a connection from SQLAlchemy's pool and to return it costs as much as a prepared statement. So a connection to
+PostgreSQL stays checked out, and the one that was used last is used next. An SQLite file is opened by the pool.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import NamedTuple
+
+import psycopg
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import SQLAlchemyError
+
+from session_service import deadline
+from session_service.bulkhead import Bulkhead
+from session_service.database.driver import BoundedConnection, driver_of
+from session_service.limits import DATABASE_STALL_SECONDS, PING_AFTER_SECONDS, PING_SECONDS, REQUEST_SECONDS
+
+WRITES = "session_service_writes"
+"""Execution option: whether a transaction will write. SQLite must then take its lock at the beginning. On PostgreSQL, a
+transaction that only reads is none: each statement stands for itself, and two round trips are saved."""
+
+LONG = "session_service_long"
+"""Execution option: the statements of a transaction have no time limit on the server."""
+
+
+class _Idle(NamedTuple):
+    connection: Connection
+    driver: BoundedConnection
+    since: float
+    """By the monotonic clock."""
+
+
+class Connections:
+    """Gives connections to transactions."""
+
+    def __init__(self, engine: Engine, most: int) -> None:
+        self.bulkhead = Bulkhead(most, stall_timeout=DATABASE_STALL_SECONDS, max_wait=REQUEST_SECONDS)
+        """To be held around `one`. It must learn whether the database answered."""
+        self._engine = engine
+        self._keeps = engine.dialect.name == "postgresql"
+        self._idle: list[_Idle] = []
+        self._broke_at = 0.0
+        event.listen(engine, "engine_disposed", self._close_idle)
+
+    @contextmanager
+    def one(self) -> Iterator[Connection]:
+        """Hold a connection without a transaction. What is left uncommitted is rolled back.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: a new connection could not be made.
+        """
+        if not self._keeps:
+            with self._engine.connect() as connection:
+                yield connection
+            return
+        connection, driver = self._take()
+        try:
+            yield connection
+        finally:
+            if not driver.closed and not connection.invalidated and _reset(connection, driver):
+                self._idle.append(_Idle(connection, driver, monotonic()))
+            else:
+                self._drop(connection)
+
+    def _take(self) -> tuple[Connection, BoundedConnection]:
+        """Return the connection that was used last, or a new one."""
+        while True:
+            try:
+                idle = self._idle.pop()
+            except IndexError:
+                connection = self._engine.connect()
+                return connection, driver_of(connection)
+            if self._answers(idle):
+                return idle.connection, idle.driver
+            self._drop(idle.connection)
+
+    def _answers(self, idle: _Idle) -> bool:
+        """Return whether a connection works; ask it if it was idle for a while, or since before another one broke."""
+        if idle.since > max(self._broke_at, monotonic() - PING_AFTER_SECONDS):
+            return True
+        try:
+            with deadline.at_most(PING_SECONDS):
+                idle.driver.execute("")
+        except psycopg.Error:
+            return False
+        return True
+
+    def _drop(self, connection: Connection) -> None:
+        """Close a connection, and distrust all that were idle before this moment."""
+        self._broke_at = monotonic()
+        connection.invalidate()
+        connection.close()
+
+    def _close_idle(self, _engine: Engine) -> None:
+        while self._idle:
+            idle = self._idle.pop()
+            idle.connection.detach()
+            idle.connection.close()
+
+
+def _reset(connection: Connection, driver: BoundedConnection) -> bool:
+    """End what is left of a transaction; return whether the connection can be used again."""
+    try:
+        if connection.in_transaction():
+            connection.rollback()
+        if not driver.autocommit:
+            driver.autocommit = True  # each statement stands for itself again
+            connection.execution_options(**{WRITES: False, LONG: False})
+    except (psycopg.Error, SQLAlchemyError):
+        return False
+    return True
