@@ -17,6 +17,7 @@ from tests.harness.environment import environment_with
 from tests.harness.paths import PROJECT
 from tests.harness.processes import free_port, running
 from tests.harness.reports import require_tool
+from tests.harness.servers import wait_for_workers
 from tests.harness.support import SECRET
 
 UNITS = PROJECT / "deploy" / "systemd"
@@ -114,6 +115,7 @@ def test_the_unit_starts_the_server_which_reports_that_it_listens(database_url: 
             command, ready=f"http://127.0.0.1:{port}/readyz", environment=environment_with(NOTIFY_SOCKET=path)
         ):
             reported = systemd.recv(4_096).decode()
+            wait_for_workers(f"http://127.0.0.1:{port}")
 
     assert service["Type"] == "notify"
     assert reported.startswith("READY=1")

@@ -10,15 +10,20 @@ from tests.harness.postgres import PostgresServer, own_postgres
 from tests.harness.servers import fleet
 
 
-@pytest.fixture(scope="module")
-def start_fleet() -> Iterator[Callable[[str], list[str]]]:
-    """Return a function that starts the service on a database, with default settings, once for this module."""
+@pytest.fixture(scope="package")
+def start_fleet() -> Iterator[Callable[..., list[str]]]:
+    """Return a function that starts the service on a database, once for this folder and each choice of settings."""
     with ExitStack() as stack:
-        yield cache(lambda database_url: stack.enter_context(fleet(database_url)))
+
+        @cache
+        def start(database_url: str, **settings: str) -> list[str]:
+            return stack.enter_context(fleet(database_url, **settings))
+
+        yield start
 
 
 @pytest.fixture
-def urls(database_url: str, start_fleet: Callable[[str], list[str]]) -> list[str]:
+def urls(database_url: str, start_fleet: Callable[..., list[str]]) -> list[str]:
     """Return the addresses of two gunicorns on one database without rows."""
     return start_fleet(database_url)
 

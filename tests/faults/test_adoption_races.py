@@ -4,14 +4,16 @@ The detectors find planted faults under the same loads, as in `test_sign_in_race
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
+
+import pytest
 
 from tests.harness.callers import TOKEN_NUMBERS, Caller, at_once, callers
 from tests.harness.records import Faults, Records, faults_of_rows, said, watching
 from tests.harness.reports import note
-from tests.harness.servers import faulty, fleet
+from tests.harness.servers import faulty
 from tests.harness.sign_ins import LIMIT, Load
 from tests.harness.support import IPHONE, USER, make_token
 
@@ -64,11 +66,16 @@ def test_tokens_that_are_remembered_without_looking_would_be_noticed(database_ur
 ADOPTS = {"UNKNOWN_SESSION_POLICY": "adopt", "TRUSTED_PROXY_HOPS": "1"}
 
 
-def test_32_first_requests_of_one_token_adopt_one_session(database_url: str) -> None:
+@pytest.fixture
+def adopting(database_url: str, start_fleet: Callable[..., list[str]]) -> list[str]:
+    """Return the addresses of two gunicorns that adopt sessions, on one database without rows."""
+    return start_fleet(database_url, **ADOPTS)
+
+
+def test_32_first_requests_of_one_token_adopt_one_session(adopting: list[str], database_url: str) -> None:
     """On a phone: the address of each is another one, and a computer elsewhere would be another device."""
     token = make_token(USER, refreshed=next(TOKEN_NUMBERS))
-    with fleet(database_url, **ADOPTS) as urls:
-        load, remembered = first_sights(urls, database_url, [token] * 32, **{"User-Agent": IPHONE})
+    load, remembered = first_sights(adopting, database_url, [token] * 32, **{"User-Agent": IPHONE})
 
     assert faults_of_first_sights(load) == []
     assert (len(load.rows), remembered) == (1, 1)
@@ -82,10 +89,9 @@ def test_sessions_that_are_adopted_outside_the_lock_would_be_noticed(database_ur
     assert len(load.rows) > 1
 
 
-def test_of_32_computers_whose_sessions_are_adopted_at_once_3_are_left(database_url: str) -> None:
+def test_of_32_computers_whose_sessions_are_adopted_at_once_3_are_left(adopting: list[str], database_url: str) -> None:
     tokens = [make_token(USER, refreshed=next(TOKEN_NUMBERS)) for _ in range(32)]
-    with fleet(database_url, **ADOPTS) as urls:
-        load, remembered = first_sights(urls, database_url, tokens)
+    load, remembered = first_sights(adopting, database_url, tokens)
 
     assert Counter(answer.status for answer in load.answers) == {200: 32}
     assert faults_of_rows(load.rows) == []

@@ -96,7 +96,7 @@ def live_traffic(url: str) -> Iterator[list[tuple[int, float]]]:
         thread.join()
 
 
-@pytest.mark.alone
+@pytest.mark.heavy
 def test_200000_sessions_are_purged_twice_at_once_beside_live_traffic(app: Flask, database_url: str) -> None:
     with app.app_context():
         fill(MANY)

@@ -17,7 +17,7 @@ from tests.harness.commands import command
 from tests.harness.people import dump
 from tests.harness.records import Faults, said
 from tests.harness.reports import note
-from tests.harness.servers import faulty, fleet
+from tests.harness.servers import faulty
 from tests.harness.sign_ins import LIMIT, creates_at_once
 from tests.harness.support import USER, components_of
 
@@ -70,10 +70,9 @@ def signing_in_while_removed(
 
 @pytest.mark.parametrize("remove", [erase_user, purge_all])
 def test_the_device_limit_holds_while_its_user_is_removed(
-    app: Flask, database_url: str, remove: Callable[[Flask], int]
+    app: Flask, urls: list[str], database_url: str, remove: Callable[[Flask], int]
 ) -> None:
-    with fleet(database_url) as urls:
-        answers, faults = signing_in_while_removed(urls, app, database_url, remove)
+    answers, faults = signing_in_while_removed(urls, app, database_url, remove)
 
     assert Counter(answer.status for answer in answers) == {201: 96}
     assert faults == []

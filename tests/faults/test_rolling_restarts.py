@@ -61,7 +61,7 @@ def through(gateway: str, user_id: int, done: threading.Event, seen: list[Call])
             done.wait(0.02)
 
 
-@pytest.mark.alone
+@pytest.mark.heavy
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_twenty_rolling_restarts_behind_the_gateway_fail_no_request(database_url: str, tmp_path: Path) -> None:
     fleet, done = Fleet(database_url, tmp_path, "0.5"), threading.Event()

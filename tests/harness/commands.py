@@ -7,7 +7,7 @@ from subprocess import DEVNULL, PIPE, Popen
 
 from flask import Flask
 
-from tests.harness.paths import PROJECT
+from tests.harness.paths import PROJECT, STARTUP
 from tests.harness.support import SECRET
 
 
@@ -25,7 +25,7 @@ def command_process(
 
     A caller that passes PIPE as *stderr* must read it: a purge logs each end, and waits once the pipe is full.
     """
-    given = {"DATABASE_URL": database_url, "JWT_SECRET_KEY": SECRET, **environment}
+    given = {"DATABASE_URL": database_url, "JWT_SECRET_KEY": SECRET, "PYTHONPATH": str(STARTUP), **environment}
     line = [sys.executable, "-m", "flask", "--app", "wsgi", "sessions", *words]
     with Popen(line, cwd=PROJECT, env=given, stdout=PIPE, stderr=stderr) as process:
         try:

@@ -4,6 +4,7 @@ import os
 from dataclasses import fields
 
 from session_service.config import Settings
+from tests.harness.paths import STARTUP
 
 OURS = {setting.name for setting in fields(Settings)} | {
     "HOST",
@@ -17,4 +18,5 @@ OURS = {setting.name for setting in fields(Settings)} | {
 
 def environment_with(**given: str) -> dict[str, str]:
     """Return this process's environment without the variables in `OURS`, and with *given*."""
-    return {name: value for name, value in os.environ.items() if name not in OURS} | given
+    inherited = {name: value for name, value in os.environ.items() if name not in OURS}
+    return {**inherited, "PYTHONPATH": str(STARTUP), **given}

@@ -99,7 +99,8 @@ def build(folder: Path) -> Image:
     python.parent.mkdir()
     python.symlink_to(Path(sys.executable).resolve())
     inherited = environment_with()
-    inherited.pop("VIRTUAL_ENV", None)
+    for name in ("VIRTUAL_ENV", "PYTHONPATH"):
+        inherited.pop(name, None)
     for name, rest in instructions((PROJECT / "Dockerfile").read_text(encoding="utf-8")):
         here = FOLDERS.sub(f"{folder}/", rest)
         match name:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from fcntl import LOCK_EX, flock
 from functools import cache
 from pathlib import Path
 
@@ -17,8 +18,12 @@ def node_program(name: str, package: str) -> list[str]:
     """Return the command of a program of *package*, one of `PACKAGES`; without npm, the test is skipped."""
     npm, version = require_tool("npm"), PACKAGES[package]
     folder = _FOLDER / f"{package.replace('/', '_')}-{version}"
-    if not (folder / "installed").exists():
-        command = [npm, "install", "--no-audit", "--no-fund", "--no-save", "--no-package-lock", "--prefix", str(folder)]
-        subprocess.run([*command, f"{package}@{version}"], check=True, capture_output=True, timeout=600)
-        (folder / "installed").touch()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        flock(lock, LOCK_EX)  # of xdist's workers, one installs it
+        if not (folder / "installed").exists():
+            options = ["--no-audit", "--no-fund", "--no-save", "--no-package-lock", "--prefix", str(folder)]
+            command = [npm, "install", *options, f"{package}@{version}"]
+            subprocess.run(command, check=True, capture_output=True, timeout=600)
+            (folder / "installed").touch()
     return [str(folder / "node_modules" / ".bin" / name)]

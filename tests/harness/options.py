@@ -38,9 +38,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Set what holds for all properties: how long one takes depends on the machine, and nothing follows from it."""
-    config.addinivalue_line(
-        "markers", "alone: needs the machine for itself; no other test of the run goes on meanwhile"
-    )
     is_quick = config.getoption("--quick")
     hypothesis.settings.register_profile(
         "tests",

@@ -51,16 +51,18 @@ CONNECTIONS = "session_service_database_connections_max"
 
 
 def samples(url: str) -> dict[str, float]:
-    """Return the metrics of a server, which one of its workers gives for all of them."""
+    """Return the metrics of a server, which one of its workers gives for all of them; none if that fails."""
     with urllib3.PoolManager(timeout=30) as http:
-        lines = http.request("GET", f"{url}/metrics").data.decode().splitlines()
+        answer = http.request("GET", f"{url}/metrics")
+    lines = answer.data.decode().splitlines() if answer.status == 200 else []
     return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
 
 
 def wait_for_workers(url: str, workers: int = 2, connections: int = 6) -> None:
     """Wait until all workers of a server serve: each adds its most *connections* to a metric when it begins to.
 
-    A load that begins earlier meets fewer workers, and a worker that is stopped earlier is waited for in vain.
+    A load that begins earlier meets fewer workers, and a worker that is stopped earlier is waited for in vain. While a
+    worker makes its file of metrics, the others cannot read it, and answer 500.
     """
     wait_until(lambda: samples(url).get(CONNECTIONS) == workers * connections, f"{workers} workers serve")
 

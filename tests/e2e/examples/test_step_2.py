@@ -53,7 +53,7 @@ def test_step_2_an_ended_device_is_refused_on_its_next_request_and_told_why(
         "session_ended",
         "revoked",
     )
-    assert "from another one of your devices" in answer.json()["detail"]
+    assert "from another device" in answer.json()["detail"]
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
     assert answer.headers.getlist("Access-Control-Allow-Origin") == [APP]
     assert desk.get("/grades").status == 200
