@@ -15,6 +15,7 @@ from sqlalchemy import Table, select
 from session_service.clock import utcnow
 from session_service.database.models import SessionEventRow
 from session_service.database.transaction import execute, publish_created, transaction
+from session_service.errors import DatabaseUnavailable
 from tests.harness.environment import environment_with
 from tests.harness.paths import PROJECT
 from tests.harness.rows import insert_row
@@ -46,23 +47,26 @@ def add_events(app: Flask, number: int, threads: int = 4) -> None:
     def create(numbers: range) -> None:
         with app.app_context():
             for user_id in numbers:
-                with transaction(writes=True):
-                    now = utcnow()
-                    row = insert_row(
-                        user_id=str(user_id),
-                        device_key="Chrome|Windows|",
-                        device_name="Chrome on Windows 10",
-                        device_type="web",
-                        browser="Chrome",
-                        ip_source="observed",
-                        created_at=now,
-                        last_activity=now,
-                        expires_at=now + timedelta(days=30),
-                    )
-                    publish_created(row.id, "sign_in", str(user_id), now)
+                # SQLite has one writer at a time, and deliverers write a lot.
+                while not _created(str(user_id)):
+                    pass
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(create, [range(1 + start, number + 1, threads) for start in range(threads)]))
+
+
+def _created(user_id: str) -> bool:
+    """Create a session with its event; return whether the database let it."""
+    now = utcnow()
+    device = {"device_key": "Chrome|Windows|", "device_name": "Chrome on Windows 10", "device_type": "web"}
+    times = {"created_at": now, "last_activity": now, "expires_at": now + timedelta(days=30)}
+    try:
+        with transaction(writes=True):
+            row = insert_row(user_id=user_id, **device, browser="Chrome", ip_source="observed", **times)
+            publish_created(row.id, "sign_in", user_id, now)
+    except DatabaseUnavailable:
+        return False
+    return True
 
 
 def event_ids(app: Flask) -> list[int]:

@@ -70,6 +70,8 @@ class Receiver:
     """What to do to the next messages of an endpoint, by name; then they are taken."""
     fault_rate: dict[str, float] = field(default_factory=dict)
     kinds: Sequence[str] = FAULTS
+    last_taken: dict[str, int] = field(default_factory=dict)
+    """The id of the last message that was taken, by endpoint."""
     unsigned: list[int] = field(default_factory=list)
     go_on: threading.Event = field(default_factory=threading.Event)
     """Ends the fault `late`, which is an answer that comes late."""
@@ -141,6 +143,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_response(int(fault or "200"))
                 self.send_header("Content-Length", "0")
                 self.end_headers()
+                if fault is None and "webhook-id" in self.headers:
+                    self.server.receiver.last_taken[self.path.strip("/")] = int(self.headers["webhook-id"])
 
     def _until_the_sender_gives_up(self) -> None:
         self.connection.settimeout(30)
