@@ -17,7 +17,7 @@ from session_service.database.engine import db, migrate
 from session_service.services.current_session import PlainLookup
 from session_service.services.sessions import SessionService
 from session_service.services.sign_in import SignIn
-from session_service.views import admin, docs, ops, parsing, problems, request_hooks, sessions, validation
+from session_service.views import admin, docs, ops, pages, parsing, problems, request_hooks, sessions, validation
 from session_service.views.json_answers import JsonAnswers
 from session_service.views.openapi import describe_api
 from session_service.views.validate_fast import ValidateFast
@@ -84,6 +84,7 @@ def _register_views(app: Flask, built: Components) -> None:
     for blueprint in (sessions.bp, validation.validation, validation.introspection, admin.bp, ops.bp, docs.bp):
         api.register_blueprint(blueprint)
     app.register_blueprint(docs.assets)
+    app.register_blueprint(pages.bp)
     if built.settings.CORS_ALLOWED_ORIGINS:
         CORS(
             app,
