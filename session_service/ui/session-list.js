@@ -66,7 +66,7 @@ const WORDS = {
       other: "Its sign-in has ended.",
     },
     because: {
-      password_changed: "Your password was changed.",
+      password_changed: "Your password was changed.", // pragma: allowlist secret
       account_disabled: "Your account was disabled.",
       device_lost: "The device was reported as lost.",
       security: "It was signed out to protect your account.",
@@ -139,7 +139,7 @@ const WORDS = {
       other: "Вход на этом устройстве завершён.",
     },
     because: {
-      password_changed: "Ваш пароль был изменён.",
+      password_changed: "Ваш пароль был изменён.", // pragma: allowlist secret
       account_disabled: "Ваша учётная запись была отключена.",
       device_lost: "Сообщалось, что устройство утеряно.",
       security: "Выход выполнен для защиты вашей учётной записи.",
@@ -197,7 +197,7 @@ const WORDS = {
       other: "Bu qurilmadagi kirish yakunlangan.",
     },
     because: {
-      password_changed: "Parolingiz oʻzgartirilgan.",
+      password_changed: "Parolingiz oʻzgartirilgan.", // pragma: allowlist secret
       account_disabled: "Hisobingiz oʻchirib qoʻyilgan.",
       device_lost: "Qurilma yoʻqolgani haqida xabar berilgan.",
       security: "Hisobingizni himoya qilish uchun chiqarilgan.",

@@ -25,6 +25,7 @@ def test_answers_are_as_they_are_described(client: FlaskClient, sign_in: SignIn)
         ("GET", "/sessions/my-sessions", "/sessions/my-sessions", 401),
         ("GET", "/sessions/validate", "/sessions/validate", 401),
         ("POST", "/sessions/introspect", "/sessions/introspect", 401),
+        ("GET", "/sessions/statistics", "/sessions/statistics?by=day&last=2", 200),
         ("GET", "/healthz", "/healthz", 200),
         ("GET", "/readyz", "/readyz", 200),
     ]

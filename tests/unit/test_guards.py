@@ -10,6 +10,7 @@ GUARDS = {
     "validation": require_user,
     "introspection": require_service,
     "admin": require_admin_or_service,
+    "statistics": require_admin_or_service,
 }
 
 
@@ -33,7 +34,7 @@ def test_no_guarded_route_answers_without_credentials(app: Flask) -> None:
             assert response.headers["WWW-Authenticate"].startswith(scheme)
             tried += 1
 
-    assert tried == 17
+    assert tried == 19
 
 
 def test_only_create_skips_the_current_session_and_only_logout_allows_an_ended_one(app: Flask) -> None:
