@@ -1,7 +1,5 @@
 """Add the events of sessions' lives, and the position up to which the purge has deleted them."""
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
 
@@ -35,8 +33,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_session_events_session_id_what", "session_events", ["session_id", "what"], unique=True)
     op.create_index("ix_session_events_xact_id", "session_events", ["xact", "id"])
-    brin: dict[str, Any] = {"postgresql_using": "brin", "postgresql_with": {"pages_per_range": 32}}
-    op.create_index("ix_session_events_at", "session_events", ["at"], **brin)
+    op.create_index("ix_session_events_reason_at", "session_events", ["reason", "at"])
     position = op.create_table(
         "purged_events",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),

@@ -138,8 +138,7 @@ class SessionEventRow(Base):
         # A session is created once and ends once, whatever raced.
         Index(None, "session_id", "what", unique=True),
         Index(None, "xact", "id"),
-        # For the statistics. Rows are added in the order of time, so the index is some kilobytes and costs nothing.
-        Index(None, "at", postgresql_using="brin", postgresql_with={"pages_per_range": 32}),
+        Index(None, "reason", "at"),
         {"sqlite_autoincrement": True},
     )
 

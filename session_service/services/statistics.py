@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Literal, TypedDict, get_args
+from typing import Literal, TypedDict, cast, get_args
 
 from session_service.config import Settings
 from session_service.database import statistics_queries
@@ -46,8 +46,8 @@ def statistics(settings: Settings, *, by: Unit, periods: int, now: datetime) -> 
     """
     since = start_of(now, by) - (periods - 1) * WIDTH[by]
     with transaction():
-        changes = statistics_queries.list_changes(since, WIDTH[by], now, settings.idle)
-    (oldest,) = (change.number for change in changes if change.what == "first")
+        changes = statistics_queries.list_changes(since, WIDTH[by], periods, now, settings.idle)
+    (oldest,) = (change.number for change in changes if change.reason == "first")
     return Statistics(
         by=by,
         since=since,
@@ -77,12 +77,13 @@ def periods_of(changes: Sequence[Change], since: datetime, by: Unit, number: int
         )
         for index in range(number)
     ]
-    for what, reason, index, sessions in changes:
+    for reason, index, sessions in changes:
         if index is not None:
             # A clock that is ahead does not add a period.
-            counted: dict[str | None, int] = result[min(index, number - 1)][what]  # type: ignore[literal-required]
-            counted[reason] = counted.get(reason, 0) + sessions
-    active = sum(change.number for change in changes if change.what == "active")
+            period = result[min(index, number - 1)]
+            counted = period["created"] if reason in period["created"] else period["ended"]
+            cast(dict[str, int], counted)[reason] += sessions
+    active = sum(change.number for change in changes if change.reason == "active")
     for period in reversed(result):
         period["active"] = active
         active += sum(period["ended"].values()) - sum(period["created"].values())
