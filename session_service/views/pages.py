@@ -1,4 +1,4 @@
-"""The pages for people: the files of the custom element. They hold no data, so anyone may read them.
+"""The pages for people: the files of the custom element and of the console. They hold no data: anyone may read them.
 
 A page asks the API for data, with the token of whoever looks at it. The files are no part of the API, so the OpenAPI
 document does not describe them.
@@ -19,6 +19,20 @@ SESSION_LIST_HASH = sha256(SESSION_LIST).hexdigest()[:16]
 
 REVALIDATED, IMMUTABLE = "no-cache", "public, max-age=31536000, immutable"
 
+CONSOLE = {path.name: path.read_bytes() for path in sorted((UI / "console").iterdir()) if path.is_file()}
+CONSOLE_PAGE = CONSOLE.pop("index.html")
+MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript"}
+CONSOLE_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+}
+"""An admin's token is pasted into the console: no other page may reach into it, and no other script may run in it."""
+
 bp = Blueprint("pages", __name__)
 
 
@@ -33,6 +47,20 @@ def session_list(name: str) -> Response:
     if named is None:
         raise errors.RouteNotFound
     return sent(SESSION_LIST, "text/javascript", IMMUTABLE if named[1] == SESSION_LIST_HASH else REVALIDATED)
+
+
+@bp.get("/console")
+def console() -> Response:
+    """Send the page for admins. It is not kept, so that the browser does not keep it with a token in it."""
+    return Response(CONSOLE_PAGE, mimetype="text/html", headers=CONSOLE_HEADERS)
+
+
+@bp.get("/console/<name>")
+def console_file(name: str) -> Response:
+    """Send a file that the console needs."""
+    if name not in CONSOLE:
+        raise errors.RouteNotFound
+    return sent(CONSOLE[name], MEDIA_TYPES[Path(name).suffix])
 
 
 def sent(content: bytes, media_type: str, cache_control: str = REVALIDATED) -> Response:

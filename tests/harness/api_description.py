@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Flask
 
-FILES = {("GET", "/docs/{name}"), ("GET", "/sessions/ui/{name}")}
+FILES = {("GET", "/docs/{name}"), ("GET", "/sessions/ui/{name}"), ("GET", "/console"), ("GET", "/console/{name}")}
 """Routes of files that pages need. They are no part of the API, so it does not describe them."""
 
 

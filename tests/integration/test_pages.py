@@ -1,11 +1,12 @@
 """The files of the pages for people, and how long they may be kept."""
 
 import hashlib
+import re
 
 import pytest
 from flask.testing import FlaskClient
 
-from session_service.views.pages import SESSION_LIST, SESSION_LIST_HASH
+from session_service.views.pages import CONSOLE, SESSION_LIST, SESSION_LIST_HASH
 from tests.harness.paths import PROJECT
 from tests.harness.support import MakeApp
 
@@ -54,6 +55,18 @@ def test_no_other_file_is_sent_and_a_refusal_is_not_kept(client: FlaskClient, na
 
     assert (response.status_code, response.json["code"]) == (404, "not_found")
     assert response.headers["Cache-Control"] == "no-store"
+
+
+def test_the_console_is_not_kept_and_its_files_are_checked_each_time(client: FlaskClient) -> None:
+    page = client.get("/console")
+    files = re.findall(r'(?:src|href)="(console/[^"]+)"', page.text)
+
+    assert page.headers["Cache-Control"] == "no-store"
+    assert "://" not in page.text
+    assert sorted(files) == ["console/console.css", "console/console.js"]
+    for file in CONSOLE:
+        assert client.get(f"/console/{file}").headers["Cache-Control"] == "no-cache"
+    assert client.get("/console/index.html").json["code"] == "not_found"
 
 
 @pytest.mark.parametrize("origins", [(), (APP,), (APP, "https://www.example.com")], ids=len)

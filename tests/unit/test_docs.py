@@ -220,6 +220,18 @@ def test_what_production_installs_is_pinned_hashed_and_what_setup_cfg_asks_for()
     assert "://" not in text
 
 
+def test_an_installed_package_has_all_files_that_browsers_load() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    package = ROOT / "session_service"
+    patterns = setup["options.package_data"]["session_service"].split(", ")
+
+    packed = {path for pattern in patterns for path in package.glob(pattern) if path.is_file()}
+
+    assert packed == {path for path in (package / "ui").rglob("*") if path.is_file()}
+    assert len(packed) >= 9
+
+
 def test_the_settings_document_names_every_setting_with_its_default() -> None:
     document = (ROOT / "docs" / "settings.md").read_text()
 

@@ -4,7 +4,17 @@ from flask import Flask
 
 from session_service.views.guards import require_admin_or_service, require_service, require_user
 
-OPEN = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/<name>", "/sessions/ui/<name>"}
+OPEN = {
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/openapi.json",
+    "/docs",
+    "/docs/<name>",
+    "/sessions/ui/<name>",
+    "/console",
+    "/console/<name>",
+}
 GUARDS = {
     "sessions": require_user,
     "validation": require_user,
