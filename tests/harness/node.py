@@ -8,7 +8,14 @@ from pathlib import Path
 
 from tests.harness.reports import require_tool
 
-PACKAGES = {"axe-core": "4.14.1", "@redocly/cli": "2.77.0", "typescript": "7.0.2", "openapi-typescript": "7.13.0"}
+PACKAGES = {
+    "@redocly/cli": "2.77.0",
+    "axe-core": "4.14.1",
+    "esbuild": "0.28.2",
+    "openapi-typescript": "7.13.0",
+    "react-dom": "19.3.1",
+    "typescript": "7.0.2",
+}
 
 _FOLDER = Path(sys.prefix) / "node"
 

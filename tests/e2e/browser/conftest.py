@@ -16,7 +16,7 @@ from tests.harness.session_list import OpenList, Person, Shown, SignedInDevice, 
 
 _users = count(75_000)
 
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=60_000)
 
 # The sandbox does not work as root; the rest keeps the browser from calling its maker.
 ARGUMENTS = [
