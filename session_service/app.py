@@ -15,11 +15,14 @@ from session_service.components import NAME, Components
 from session_service.config import Settings
 from session_service.database.engine import db, migrate
 from session_service.services.current_session import PlainLookup
+from session_service.services.everywhere import Everywhere
+from session_service.services.feed import Feed
 from session_service.services.sessions import SessionService
 from session_service.services.sign_in import SignIn
 from session_service.views import (
     admin,
     docs,
+    feed,
     ops,
     pages,
     parsing,
@@ -81,6 +84,8 @@ def _build(settings: Settings) -> Components:
         user_directory=user_directory,
         sign_in=SignIn(settings),
         sessions=SessionService(settings, user_directory),
+        feed=Feed(settings),
+        everywhere=Everywhere(settings),
     )
 
 
@@ -93,7 +98,7 @@ def _register_views(app: Flask, built: Components) -> None:
     api = problems.ProblemApi(app)
     describe_api(api, built.settings)
     own = (sessions.bp, validation.validation, validation.introspection)
-    for blueprint in (*own, admin.bp, statistics.bp, ops.bp, docs.bp):
+    for blueprint in (*own, admin.bp, statistics.bp, feed.bp, ops.bp, docs.bp):
         api.register_blueprint(blueprint)
     app.register_blueprint(docs.assets)
     app.register_blueprint(pages.bp)

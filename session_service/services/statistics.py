@@ -9,6 +9,7 @@ from session_service.database import statistics_queries
 from session_service.database.statistics_queries import Change
 from session_service.database.transaction import transaction
 from session_service.records import CreationReason, EndReason
+from session_service.services import feed
 
 Unit = Literal["hour", "day"]
 WIDTH: dict[Unit, timedelta] = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
@@ -35,6 +36,8 @@ class Statistics(TypedDict):
     since: datetime
     until: datetime
     events_since: datetime | None
+    feed_behind_seconds: float
+    """How long the oldest event waits that the feed cannot give to its readers yet."""
     periods: list[Period]
 
 
@@ -52,6 +55,7 @@ def statistics(settings: Settings, *, by: Unit, periods: int, now: datetime) -> 
         by=by,
         since=since,
         until=now,
+        feed_behind_seconds=feed.behind_seconds(now),
         events_since=datetime.fromtimestamp(oldest, UTC) if oldest else None,
         periods=periods_of(changes, since, by, periods),
     )

@@ -79,6 +79,10 @@ class StatisticsAnswer(Answer):
         "2025-02-01T03:17:00Z",
         nullable=True,
     )
+    feed_behind_seconds = fields.Float(
+        required=True,
+        metadata={"description": "How long the oldest event waits that the feed cannot give yet.", "example": 0.0},
+    )
     periods = fields.List(fields.Nested(StatisticsPeriod), required=True)
 
 

@@ -66,19 +66,21 @@ export async function endSessions(scope) {
   if (!doomed.length || !(await confirmed(doomed))) return null;
   const everywhere = byId("everywhere").checked;
   const because = byId("because").value;
-  const query = new URLSearchParams({ ...(everywhere && { everywhere }), ...(scope === "all" && because && { because }) });
+  const all = because ? `?because=${because}` : "";
   const paths =
     scope === "all"
-      ? [`/sessions/user/${encodeURIComponent(userId)}?${query}`]
-      : doomed.map((session) => `/sessions/session/${session.id}?${query}`);
+      ? [`/sessions/user/${encodeURIComponent(userId)}${all}`]
+      : doomed.map((session) => `/sessions/session/${session.id}`);
+  // One wait after the last end is a wait after all of them.
+  if (everywhere) paths.push(`${paths.pop()}${all && scope === "all" ? "&" : "?"}everywhere=true`);
   let closed = 0;
-  let isEverywhere = everywhere;
+  let isEverywhere = false;
   const user = userId;
   try {
     for (const path of paths) {
       const answer = await call("DELETE", path);
       closed += answer.closed ?? 1;
-      isEverywhere &&= answer.everywhere === true;
+      isEverywhere = answer.everywhere === true;
     }
   } catch (error) {
     await showUser(user).catch(() => {}); // some may have ended; what went wrong is said in any case

@@ -163,6 +163,7 @@ def test_the_selected_sessions_end_once_that_is_confirmed(person: Person, open_c
     show(page, person.user_id)
     page.get_by_label("Select Safari on iPhone").check()
     page.get_by_label("Select Edge on Windows 10").check()
+    page.get_by_label("Wait until no backend remembers them").check()
 
     page.get_by_role("button", name="End the selected (2)").click()
     dialog = page.get_by_role("dialog")
@@ -173,6 +174,7 @@ def test_the_selected_sessions_end_once_that_is_confirmed(person: Person, open_c
     dialog.get_by_role("button", name="End").click()
 
     expect(page.get_by_role("status")).to_contain_text(f"2 sessions of user {person.user_id} ended.")
+    expect(page.get_by_role("status")).to_contain_text("✓ No backend remembers them any more.")
     expect(page.locator("#devices tbody tr")).to_have_count(1)
     assert [device.status() for device in (phone, edge, laptop)] == [401, 401, 200]
 
@@ -188,6 +190,7 @@ def test_all_sessions_end_with_a_cause_that_the_person_is_told(person: Person, o
     page.get_by_role("dialog").get_by_role("button", name="End").click()
 
     expect(page.get_by_role("status")).to_contain_text(f"2 sessions of user {person.user_id} ended.")
+    expect(page.get_by_role("status")).to_contain_text("✓ No backend remembers them any more.")
     expect(page.locator("#no-devices")).to_be_visible()
     expect(page.get_by_role("list", name="History").get_by_role("listitem").first).to_contain_text(
         f": admin (device_lost) by {ADMIN} "
@@ -212,6 +215,7 @@ def test_the_charts_have_their_figures_beside_them(person: Person, open_console:
     expect(created.locator("tbody tr")).to_have_count(24)
     expect(created.locator("tbody tr").first.locator("td")).to_have_text([re.compile(r"\d\d-\d\d \d\d:00"), "2", "0"])
     assert created.locator("rect").count() == 1
+    expect(page.locator("#behind")).to_have_text(re.compile(r"behind by \d+(\.\d+)? s\."))
     page.get_by_label("Period").select_option(label="7 days")
     page.get_by_role("button", name="Load").click()
 
