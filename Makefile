@@ -45,6 +45,10 @@ format: .venv/made  ## Format the code with ruff
 docs: .venv/made  ## Write the table of docs/settings.md from config.py
 	$(BIN)/python scripts/settings_table.py
 
+.PHONY: screenshots
+screenshots: .venv/made  ## Take the pictures of docs/images anew
+	$(BIN)/python -m pytest --quick --screenshots tests/e2e/browser/test_demo.py
+
 .PHONY: requirements
 requirements: .venv/made  ## Pin what production installs, with hashes, from setup.cfg
 	CUSTOM_COMPILE_COMMAND='make requirements' $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras \
