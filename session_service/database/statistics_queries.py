@@ -25,8 +25,8 @@ from sqlalchemy import (
 )
 from sqlalchemy import cast as sql_cast
 
-from session_service.database.driver import Prepared
 from session_service.database.models import SessionEventRow, UserSession
+from session_service.database.prepared import Prepared
 from session_service.database.transaction import run_prepared
 from session_service.records import CreationReason, EndReason
 
