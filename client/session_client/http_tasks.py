@@ -13,15 +13,16 @@ from session_client.http_calls import (
 )
 
 
-def connections() -> httpx.AsyncHTTPTransport:
-    """Return a pool of connections."""
+def connections(url: str) -> httpx.AsyncHTTPTransport:
+    """Return a pool of connections to a service."""
     limits = httpx.Limits(
         max_connections=MOST_CONNECTIONS,
         max_keepalive_connections=MOST_KEPT_ALIVE,
         keepalive_expiry=KEPT_ALIVE_SECONDS,
     )
-    # Not HTTP_PROXY: the service is reached directly.
-    return httpx.AsyncHTTPTransport(trust_env=False, limits=limits)
+    # Without TLS no certificates are loaded, which takes longer than anything else here. Not HTTP_PROXY: the service
+    # is reached directly.
+    return httpx.AsyncHTTPTransport(verify=url.startswith("https:"), trust_env=False, limits=limits)
 
 
 async def exchange(transport: httpx.AsyncBaseTransport, request: httpx.Request) -> tuple[httpx.Response, bytes]:

@@ -36,11 +36,12 @@ _ERRORS: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
 class DeadlineTransport(httpx.BaseTransport):
     """A pool of connections. A request's extension `deadline` is an instant of `clock.now`; the body is read, too."""
 
-    def __init__(self) -> None:
-        """Connect when the first request comes."""
+    def __init__(self, url: str) -> None:
+        """Connect to the service when the first request comes."""
         self._backend = _Backend()
         self._pool = httpcore.ConnectionPool(
-            ssl_context=ssl.create_default_context(),
+            # Without TLS no certificates are loaded, which takes longer than anything else here.
+            ssl_context=ssl.create_default_context() if url.startswith("https:") else None,
             max_connections=MOST_CONNECTIONS,
             max_keepalive_connections=MOST_KEPT_ALIVE,
             keepalive_expiry=KEPT_ALIVE_SECONDS,

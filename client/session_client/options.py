@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
@@ -17,7 +17,7 @@ class Options:
 
     url: str
     """Where the service is, for example `http://127.0.0.1:8080`; a path is kept in front of `/sessions`."""
-    credentials: str | None = None
+    credentials: str | None = field(default=None, repr=False)
     """`name:secret` of `SERVICE_CREDENTIALS`. Without them nothing is remembered, and no user's sessions are ended."""
     remember: bool = True
     """Whether to follow the feed and remember answers. With False each request is asked about."""

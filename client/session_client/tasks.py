@@ -35,7 +35,7 @@ class AsyncSessionClient:
     def __init__(self, options: Options, transport: Callable[[], httpx.AsyncBaseTransport] | None = None) -> None:
         """Take the options; *transport* makes what sends requests, in place of real connections (`testing`)."""
         self.options = options
-        self._make_transport = transport or connections
+        self._make_transport = transport or (lambda: connections(options.url))
         self._is_closed = False
         self._begin(None)
         _clients.add(self)
@@ -125,6 +125,8 @@ class AsyncSessionClient:
 
     async def _send(self, call: Call, deadline: float) -> Answer:
         self._enter_loop()
+        if self._is_closed:
+            raise ServiceUnavailable("the client is closed")
         try:
             try:
                 return await self._exchange(call, deadline)
@@ -133,7 +135,7 @@ class AsyncSessionClient:
                     raise
                 return await self._exchange(call, deadline)
         except (httpx.RequestError, TimeoutError) as error:
-            raise ServiceUnavailable(f"{type(error).__name__}: {error}") from error
+            raise ServiceUnavailable(f"{type(error).__name__}: {str(error)[:200]}") from error
 
     async def _exchange(self, call: Call, deadline: float) -> Answer:
         left = max(deadline - clock.now(), 0.001)
@@ -176,7 +178,7 @@ class AsyncSessionClient:
         return self._memory.holds_lease(clock.now())
 
     async def close(self) -> None:
-        """Stop following the feed, end the task and all connections; it can be repeated. A later check asks."""
+        """Stop following the feed, end the task and all connections; it can be repeated. Later calls fail."""
         self._is_closed = True
         self._enter_loop()
         self._memory.stop()

@@ -34,7 +34,7 @@ class SessionClient:
     def __init__(self, options: Options, transport: Callable[[], httpx.BaseTransport] | None = None) -> None:
         """Take the options; *transport* makes what sends requests, in place of real connections (`testing`)."""
         self.options = options
-        self._make_transport = transport or DeadlineTransport
+        self._make_transport = transport or (lambda: DeadlineTransport(options.url))
         self._begin()
         _clients.add(self)
 
@@ -167,6 +167,8 @@ class SessionClient:
         return self._send(call, clock.now() + self.options.timeout_seconds + extra)
 
     def _send(self, call: Call, deadline: float) -> Answer:
+        if self._is_closed:
+            raise ServiceUnavailable("the client is closed")
         try:
             try:
                 return self._exchange(call, deadline)
@@ -175,7 +177,7 @@ class SessionClient:
                     raise
                 return self._exchange(call, deadline)
         except httpx.RequestError as error:
-            raise ServiceUnavailable(f"{type(error).__name__}: {error}") from error
+            raise ServiceUnavailable(f"{type(error).__name__}: {str(error)[:200]}") from error
 
     def _exchange(self, call: Call, deadline: float) -> Answer:
         left = max(deadline - clock.now(), 0.001)
@@ -204,7 +206,7 @@ class SessionClient:
         return self._memory.holds_lease(clock.now())
 
     def close(self) -> None:
-        """Stop following the feed, end the thread and all connections; it can be repeated. A later check asks."""
+        """Stop following the feed, end the thread and all connections; it can be repeated. Later calls fail."""
         with self._starting:
             self._is_closed, poller = True, self._poller
         self._memory.stop()
