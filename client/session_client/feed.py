@@ -137,11 +137,20 @@ class FeedReader:
         self._trouble = trouble
 
 
-def forget_ended(memory: Memory, call: Call, answer: Answer) -> None:
-    """Forget what a call of this process has ended, before the feed tells it."""
+def forget_ended(memory: Memory, call: Call, answer: Answer, now: float) -> bool:
+    """Forget what a call of this process has ended, before the feed tells it.
+
+    Returns:
+        whether it has ended sessions that the answer does not name: the lease has lapsed, and the feed must be asked.
+    """
     ended = ended_sessions(call, answer)
     if call.caller is not None and answer.status == 200 and ends_own_session(call):
         own = memory.session_of(key_of(call.caller))
         ended += [] if own is None else [own]
     for session_id in ended:
         memory.end(session_id)
+    # Only if sessions have ended: a caller who repeats the call must not keep this process from remembering.
+    has_unnamed = call.method == "DELETE" and answer.status == 200 and bool(answer.problem.get("closed"))
+    if has_unnamed:
+        memory.lapse(now)
+    return has_unnamed

@@ -104,7 +104,7 @@ class AsyncSessionClient:
             return calls.ended(await self._call(calls.end_user(user_id, because, everywhere, self.options.basic)))
         finally:
             self._memory.lapse(clock.now())
-            self._wake.set()
+            self._ask_feed_now()
 
     async def list(self, user_id: int | str, *, include_inactive: bool = False) -> list[dict[str, Any]]:
         """Return a user's sessions; as `SessionClient.list`."""
@@ -116,7 +116,8 @@ class AsyncSessionClient:
     async def forward(self, call: Call) -> Answer:
         """Make a call for its caller, and return the answer, of any status; as `SessionClient.forward`."""
         answer = await self._call(call)
-        forget_ended(self._memory, call, answer)
+        if forget_ended(self._memory, call, answer, clock.now()):
+            self._ask_feed_now()
         return answer
 
     async def _call(self, call: Call) -> Answer:
@@ -155,6 +156,9 @@ class AsyncSessionClient:
         if self._loop is not loop:
             # What belongs to a loop that has ended cannot be closed any more.
             self._begin(loop)
+
+    def _ask_feed_now(self) -> None:
+        self._wake.set()
 
     async def _follow(self) -> None:
         while True:

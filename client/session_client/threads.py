@@ -136,8 +136,7 @@ class SessionClient:
             return calls.ended(self._call(calls.end_user(user_id, because, everywhere, self.options.basic)))
         finally:
             self._memory.lapse(clock.now())
-            if self._poller is not None:
-                self._poller.ask_now()
+            self._ask_feed_now()
 
     def list(self, user_id: int | str, *, include_inactive: bool = False) -> list[dict[str, Any]]:
         """Return a user's active sessions, with the service's credentials; with *include_inactive* ended ones, too.
@@ -158,7 +157,8 @@ class SessionClient:
             ServiceUnavailable: no answer in time.
         """
         answer = self._call(call)
-        forget_ended(self._memory, call, answer)
+        if forget_ended(self._memory, call, answer, clock.now()):
+            self._ask_feed_now()
         return answer
 
     def _call(self, call: Call) -> Answer:
@@ -195,6 +195,10 @@ class SessionClient:
             if self._poller is None and not self._is_closed:
                 self._poller = Poller(self._memory, self._poll)
                 self._poller.start()
+
+    def _ask_feed_now(self) -> None:
+        if self._poller is not None:
+            self._poller.ask_now()
 
     def _poll(self, query: dict[str, str]) -> Answer:
         deadline = clock.now() + self.options.timeout_seconds

@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 
 from session_client.answers import ActiveSession, Answer, Yes
-from session_client.feed import IDLE_SECONDS, LONGEST_LEASE_SECONDS, LONGEST_WAIT_SECONDS, FeedReader
+from session_client.caller import Caller, key_of
+from session_client.calls import Call
+from session_client.feed import (
+    IDLE_SECONDS,
+    LONGEST_LEASE_SECONDS,
+    LONGEST_WAIT_SECONDS,
+    FeedReader,
+    forget_ended,
+)
 from session_client.remembered import Memory
 
 KEY = b"key"
@@ -222,3 +230,32 @@ def test_an_outage_and_its_end_are_logged_once(caplog: pytest.LogCaptureFixture)
         "the feed does not answer (no c",
         "the feed answers again",
     ]
+
+
+@pytest.mark.parametrize(("closed", "lapses"), [(2, True), (0, False)])
+def test_a_call_that_ended_sessions_without_naming_them_lets_the_lease_lapse(closed: int, lapses: bool) -> None:
+    """A caller who repeats it ends nothing more, and cannot keep the process from remembering."""
+    followed = Followed()
+    followed.remember(1)
+    call = Call("DELETE", "/sessions/logout-all?exclude_current=true")
+
+    assert forget_ended(followed.memory, call, Answer(200, {}, json.dumps({"closed": closed}).encode()), 0.5) == lapses
+
+    assert followed.knows(1, 0.6) is not lapses
+    followed.reader.answered(page(), 0.4)  # it was under way
+    assert followed.knows(1, 0.7) is not lapses
+    followed.reader.answered(page(), 0.7)
+    assert followed.knows(1, 0.8)
+
+
+def test_a_sign_out_forgets_its_own_session() -> None:
+    followed, caller = Followed(), Caller("Bearer x", None, None)
+    yes = Yes(ActiveSession(74, 5), 0.0, (9e9,))
+    followed.memory.remember(followed.memory.begin(0.0), key_of(caller), yes, 9_000_000_000)
+    call = Call("DELETE", "/sessions/logout", caller=caller)
+
+    forget_ended(followed.memory, call, Answer(503, {}, b"{}"), 0.5)
+    assert followed.memory.find(key_of(caller), 0.6)
+    assert not forget_ended(followed.memory, call, Answer(200, {}, b"{}"), 0.5)
+
+    assert followed.memory.find(key_of(caller), 0.6) is None
