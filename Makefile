@@ -67,6 +67,10 @@ audit: .venv/made  ## Look up known vulnerabilities of the pinned packages (need
 bench: .venv/bench/made  ## Measure what requests cost, in 20 minutes at most (ARGS=--quick: a trial of a minute)
 	.venv/bench/bin/python -m benchmarks $(ARGS)
 
+.PHONY: bench-client
+bench-client: .venv/made  ## Measure what a check by the client library costs, in 4 minutes (ARGS=--quick: one)
+	$(BIN)/python -m benchmarks.client $(ARGS)
+
 .PHONY: migrate
 migrate: .venv/made  ## Update the tables of DATABASE_URL
 	$(BIN)/flask --app wsgi db upgrade

@@ -1,6 +1,7 @@
 """Answers of the service as plain values, and what is read from them. Nothing here calls anything."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -109,8 +110,13 @@ def _limits_of(said: dict[str, Any]) -> tuple[float, ...] | None:
     if "idle_expires_at" not in said or not all(isinstance(one, str) for one in given):
         return None
     try:
-        # Python 3.10 does not read the "Z".
-        times = [datetime.fromisoformat(one[:-1] + "+00:00" if one.endswith("Z") else one) for one in given]
+        times = [datetime.fromisoformat(_for_python_3_10(one)) for one in given]
     except ValueError:
         return None
     return None if any(one.tzinfo is None for one in times) else tuple(one.timestamp() for one in times)
+
+
+def _for_python_3_10(text: str) -> str:
+    """Return a time as Python 3.10 reads it: without "Z", and with six digits of a second."""
+    text = text[:-1] + "+00:00" if text.endswith("Z") else text
+    return re.sub(r"\.(\d{1,6})\d*", lambda found: f".{found[1]:0<6}", text)
