@@ -115,7 +115,7 @@ def test_no_transaction_changes_more_rows_than_a_batch() -> None:
 
     steps = [(one.ends, one.sessions) for one in purge(RULES, now=NOON + 97 * DAY, batch=3)]
 
-    assert steps == [(3, 0), (6, 0), (7, 0), (7, 0), (7, 3), (7, 6), (7, 7)]
+    assert steps == [(3, 0), (6, 0), (7, 0), (7, 0), (7, 3), (7, 6), (7, 7), (7, 7)]
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -164,7 +164,9 @@ def test_a_row_that_somebody_else_ended_meanwhile_keeps_its_reason() -> None:
 
     with transaction(writes=True):
         assert purge_queries.lock_unended([session_id]) == []
-        purge_queries.mark_timed_out({UnendedSession("74", session_id, NOON, NOON + DAY): (NOON + DAY, "idle")})
+        purge_queries.mark_timed_out(
+            {UnendedSession("74", session_id, NOON, NOON + DAY): (NOON + DAY, "idle")}, NOON + DAY
+        )
 
     assert left()[session_id].end_reason == "logout"
 
