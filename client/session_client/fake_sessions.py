@@ -98,7 +98,7 @@ class FakeSession:
             "device_type": "unknown",
             "browser": "Unknown",
             "os": None,
-            "ip_address": None,
+            "ip_address": "192.0.2.1",
             "ip_source": "observed",
             "created_at": _text(self.created_at),
             "last_activity": _text(self.created_at),

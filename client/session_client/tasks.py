@@ -2,8 +2,6 @@
 
 import asyncio
 import logging
-import os
-import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -19,11 +17,10 @@ from session_client.feed import PATH, FeedReader, forget_ended
 from session_client.http_calls import REPEATABLE, answer_of, request_of
 from session_client.http_tasks import connections, exchange
 from session_client.options import OnOutage, Options, options_of
+from session_client.process import after_fork
 from session_client.remembered import Memory
 
 _log = logging.getLogger("session_client")
-
-_clients: "weakref.WeakSet[AsyncSessionClient]" = weakref.WeakSet()
 
 
 class AsyncSessionClient:
@@ -38,7 +35,7 @@ class AsyncSessionClient:
         self._make_transport = transport or (lambda: connections(options.url))
         self._is_closed = False
         self._begin(None)
-        _clients.add(self)
+        self._hook = after_fork(self._after_fork)
 
     @classmethod
     def from_environment(cls, **options: Any) -> "AsyncSessionClient":
@@ -193,11 +190,5 @@ class AsyncSessionClient:
                 await task
         await self._transport.aclose()
 
-
-def _begin_in_child() -> None:
-    for client in list(_clients):
-        client._begin(None)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_in_child)
+    def _after_fork(self) -> None:
+        self._begin(None)

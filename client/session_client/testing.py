@@ -139,33 +139,28 @@ class FakeService:
             created = self._create(token, json.loads(request.content or b"{}"))
             return 201, created, {"Location": f"/sessions/session/{created['id']}"}
         claims = claims_of(token)
+        newest = next((one for one in reversed(self.sessions) if one.key == claims.key), None)
         if method == "DELETE" and path == "/sessions/logout":
-            self.end(self._current(token, allow_ended=True), "logout")
+            if newest is None:
+                raise FakeProblem(404, "no_current_session", "This token has no session.")
+            self.end(newest, "logout")
             return 200, {"success": True, "message": "Current session closed successfully"}, {}
-        current = self._current(token)
+        if newest is not None and newest.end_reason is not None:
+            raise refused(newest)
         if method == "GET" and path == "/sessions/validate":
-            headers = {"X-Session-Id": str(current.id), "X-User-Id": str(current.user_id)}
-            return 200, current.liveness(), headers
+            if newest is None:
+                raise FakeProblem(401, "session_unknown", "This token has no session.")
+            return 200, newest.liveness(), {"X-Session-Id": str(newest.id), "X-User-Id": str(newest.user_id)}
         if method == "GET" and path == "/sessions/my-sessions":
-            return 200, [one.shown(current.id) for one in reversed(self._active(claims.user_id))], {}
+            current_id = newest.id if newest else None
+            return 200, [one.shown(current_id) for one in reversed(self._active(claims.user_id))], {}
         if method == "DELETE" and path.startswith("/sessions/session/"):
             own = [one for one in self.sessions if one.user_id == claims.user_id and path.endswith(f"/{one.id}")]
             if not own:
                 raise FakeProblem(404, "session_not_found", "Session not found")
-            self.end(own[0], "logout" if own[0] is current else "revoked")
+            self.end(own[0], "logout" if own[0] is newest else "revoked")
             return 200, {"success": True, "message": "Session closed successfully"}, {}
         raise FakeProblem(404, "not_found", "Not found")
-
-    def _current(self, token: str, *, allow_ended: bool = False) -> FakeSession:
-        claims_of(token)
-        try:
-            found = self.session_of(token)
-        except LookupError:
-            code, status = ("no_current_session", 404) if allow_ended else ("session_unknown", 401)
-            raise FakeProblem(status, code, "This token has no session.") from None
-        if found.end_reason is not None and not allow_ended:
-            raise refused(found)
-        return found
 
     def _for_services(self, method: str, path: str, query: dict[str, str]) -> Any:
         if path == "/sessions/feed":
@@ -188,7 +183,8 @@ class FakeService:
             plural = "session" if closed == 1 else "sessions"
             said = {"success": True, "message": f"{closed} {plural} closed successfully", "closed": closed}
             return {**said, **({"everywhere": True} if query.get("everywhere") == "true" else {})}
-        return [one.shown(None) for one in reversed(mine) if one.end_reason is None or "include_inactive" in query]
+        shown = [one.shown(None) for one in reversed(mine) if one.end_reason is None or "include_inactive" in query]
+        return [{**one, "ended_by": None, "because": None} for one in shown]
 
 
 class _Transport(httpx.BaseTransport):

@@ -1,9 +1,6 @@
 """`SessionClient`, for threads: Flask, Django, gunicorn. One for a process; it survives a fork."""
 
-import atexit
-import os
 import threading
-import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,9 +16,8 @@ from session_client.http_calls import REPEATABLE, answer_of, request_of
 from session_client.http_threads import DeadlineTransport
 from session_client.options import OnOutage, Options, options_of
 from session_client.poller import Poller
+from session_client.process import after_fork, at_exit
 from session_client.remembered import Memory
-
-_clients: "weakref.WeakSet[SessionClient]" = weakref.WeakSet()
 
 
 class SessionClient:
@@ -36,7 +32,7 @@ class SessionClient:
         self.options = options
         self._make_transport = transport or (lambda: DeadlineTransport(options.url))
         self._begin()
-        _clients.add(self)
+        self._hooks = after_fork(self._after_fork), at_exit(self.close)
 
     @classmethod
     def from_environment(cls, **options: Any) -> "SessionClient":
@@ -222,20 +218,3 @@ class SessionClient:
         if isinstance(self._transport, DeadlineTransport):
             self._transport.abandon()
         self._begin()
-
-
-def _begin_in_child() -> None:
-    for client in list(_clients):
-        client._after_fork()
-
-
-def _close_all() -> None:
-    for client in list(_clients):
-        client.close()
-
-
-# Before the interpreter ends: its thread could otherwise run into modules that are gone.
-atexit.register(_close_all)
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_in_child)

@@ -78,13 +78,14 @@ def end_user(service: str, user_id: int = 74) -> float:
 
 
 def begin(url: str, token: str) -> None:
-    """Wait until whichever process answers holds the lease: there may be two."""
+    """Wait until whichever process answers holds the lease (there may be two), and have it remember the caller."""
 
     def all_hold() -> bool:
         ask(url, token)  # the first check of a process begins to follow the feed
         return all(ask(url, "", "/is-remembering") == (200, True) for _ in range(6))
 
     wait_until(all_hold, "the lease holds")
+    assert ask(url, token)[0] == 200  # only this yes is surely remembered
 
 
 def no_yes_later_than(acknowledged: float, url: str, token: str, until: Callable[[int], bool]) -> int:
