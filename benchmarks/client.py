@@ -258,7 +258,7 @@ def _requests(url: str) -> dict[str, float]:
     found: dict[str, float] = {}
     with urllib.request.urlopen(f"{url}/metrics", timeout=10) as answer:
         for line in answer.read().decode().splitlines():
-            if line.startswith("session_service_request_duration_seconds_count{") and "/sessions/" in line:
+            if line.startswith("session_service_request_seconds_count{") and "/sessions/" in line:
                 route = line.partition('route="')[2].partition('"')[0]
                 found[route] = found.get(route, 0.0) + float(line.rpartition(" ")[2])
     return found
