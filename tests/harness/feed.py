@@ -7,6 +7,7 @@ from typing import Any
 from flask.testing import FlaskClient
 from sqlalchemy import Connection, Engine, text
 
+from tests.harness.processes import wait_until
 from tests.harness.support import basic, body
 
 CREDENTIALS = {"backend": "a-secret-of-the-backend"}
@@ -26,11 +27,21 @@ class Reader:
         self.position = page["position"]
         return page
 
+    def new(self) -> list[dict[str, Any]]:
+        """Return the events that are new; wait for the transactions of other tests on the same server."""
+        found: list[dict[str, Any]] = []
+
+        def is_complete() -> bool:
+            page = self.read()
+            found.extend(page["events"])
+            return bool(page["complete"])
+
+        wait_until(is_complete, "an answer that is complete")
+        return found
+
     def events(self) -> list[tuple[str, int, str]]:
         """Return the type, session and reason of each event that is new."""
-        page = self.read()
-        assert page["complete"]
-        return [(one["type"], one["data"]["session_id"], one["data"]["reason"]) for one in page["events"]]
+        return [(one["type"], one["data"]["session_id"], one["data"]["reason"]) for one in self.new()]
 
     def _ask(self, query: str) -> dict[str, Any]:
         answer = self._client.get(f"/sessions/feed{query}", headers=BACKEND)
