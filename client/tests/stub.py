@@ -159,8 +159,6 @@ class DrivenTasks:
     def close(self) -> None:
         async def close() -> set[str]:
             await self.client.close()
-            for _ in range(3):  # the rounds in which the loop closes sockets, as `asyncio.run` has them at its end
-                await asyncio.sleep(0)
             return {task.get_name() for task in asyncio.all_tasks()} - {asyncio.current_task().get_name()}  # type: ignore[union-attr]
 
         try:
@@ -168,6 +166,9 @@ class DrivenTasks:
         finally:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
+            # As `asyncio.run` ends: generators that were left are closed, and sockets with them.
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
             self._loop.close()
 
     @property
