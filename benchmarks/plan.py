@@ -42,7 +42,7 @@ FULL = Sizes(
     large=Population(500_000, ended_each=7),
     hot=2_000,
     first=60_000,
-    turns=Turns(rounds=7, seconds=4, warm_up=6),
+    turns=Turns(rounds=7, seconds=4, warm_up=4),
     memory_seconds=15,
 )
 QUICK = Sizes(

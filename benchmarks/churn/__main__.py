@@ -15,6 +15,7 @@ from benchmarks import seed
 from benchmarks.churn import compare
 from benchmarks.churn.load import Job, run_purge, run_users
 from benchmarks.churn.plan import FULL, POSTGRES_SETTINGS, QUICK, Churn
+from benchmarks.churn.plot import draw
 from benchmarks.churn.report import Report, Result
 from benchmarks.churn.tables import snapshot, wait_for_autovacuum
 from benchmarks.machine import describe_machine, short_name
@@ -33,7 +34,7 @@ def main() -> None:
     parser.add_argument(
         "--users", type=int, help="how many users there are, for a shorter run; sign-ins are ten times as many"
     )
-    parser.add_argument("--results", type=Path, default=RESULTS, help="the folder for the table and the figures")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="the folder for the table and the plot")
     arguments = parser.parse_args()
     churn = QUICK if arguments.quick else FULL
     if arguments.users:
@@ -47,7 +48,8 @@ def main() -> None:
     path = arguments.results / f"{report.date}-churn-{short_name()}{'-trial' if report.is_trial else ''}"
     path.with_suffix(".md").write_text(report.markdown(), encoding="utf-8")
     path.with_suffix(".json").write_text(report.json(), encoding="utf-8")
-    say(f"written: {path}.md and .json")
+    draw(report, path.with_suffix(".svg"))
+    say(f"written: {path}.md, .json and .svg")
 
 
 def run(database: Postgres, churn: Churn) -> Result:

@@ -5,14 +5,16 @@ from time import monotonic, sleep
 from typing import Any
 
 import psycopg
+from psycopg.sql import SQL, Identifier
 
 TABLES = ("sessions", "session_tokens", "session_owners")
 SECONDS_TO_VACUUM = 900
 
 _TABLES = """
-    SELECT relname, n_live_tup, n_dead_tup, pg_table_size(relid), n_tup_upd, n_tup_hot_upd, autovacuum_count
+    SELECT relname, n_dead_tup, pg_table_size(relid), n_tup_upd, n_tup_hot_upd, autovacuum_count
     FROM pg_stat_user_tables WHERE relname = ANY(%s)
 """
+_COUNT = SQL("SELECT count(*) FROM {}")
 _INDEXES = """
     SELECT indexrelname, pg_relation_size(indexrelid) FROM pg_stat_user_indexes
     WHERE relname = ANY(%s) ORDER BY relname, indexrelname
@@ -59,9 +61,11 @@ class Snapshot:
 def snapshot(url: str) -> Snapshot:
     """Read the statistics. PostgreSQL's processes report theirs at most a second late."""
     with psycopg.connect(url, autocommit=True) as connection:
-        tables = {name: Table(*figures) for name, *figures in connection.execute(_TABLES, [list(TABLES)])}
+        figures = {name: some for name, *some in connection.execute(_TABLES, [list(TABLES)])}
+        # Counted, because PostgreSQL only estimates the number.
+        rows = {name: _number(connection.execute(_COUNT.format(Identifier(name)))) for name in TABLES}
         indexes = {name: int(size) for name, size in connection.execute(_INDEXES, [list(TABLES)])}
-    return Snapshot({name: tables[name] for name in TABLES}, indexes)
+    return Snapshot({name: Table(rows[name], *figures[name]) for name in TABLES}, indexes)
 
 
 def wait_for_autovacuum(url: str) -> None:
