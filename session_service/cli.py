@@ -177,14 +177,15 @@ def erase_user(user_id: str, is_confirmed: bool) -> None:
     """
     erased_id = _user_id(user_id)
     if is_confirmed:
-        click.echo("erased " + _amount(erase(erased_id)))
+        click.echo("erased " + _amount(erase(erased_id, now=utcnow())))
         return
     click.echo(f"would erase {_amount(count(erased_id))}; repeat with --yes to erase it", err=True)
     click.get_current_context().exit(2)
 
 
 def _amount(of: PersonalDataCount) -> str:
-    return f"{of.sessions} sessions, {of.tokens} tokens, the user's id in {of.mentions} sessions of others"
+    theirs = f"{of.sessions} sessions, {of.tokens} tokens, {of.events} events"
+    return f"{theirs}, the user's id in {of.mentions} sessions of others"
 
 
 def _summary(done: Purged) -> str:

@@ -6,14 +6,19 @@ from collections.abc import Iterable
 from session_service import metrics
 from session_service.records import SessionEvent
 
+_LOGGED = ("session_id", "user_id", "reason", "successor_id", "because")
+
 _log = logging.getLogger(__name__)
 
 
 def publish(events: Iterable[SessionEvent]) -> None:
     """Log and count each event."""
     for event in events:
-        fields = event._asdict()
-        _log.info(f"session_{fields.pop('what')}", extra=fields)
+        fields = {name: getattr(event, name) for name in _LOGGED}
+        fields["by"] = event.initiated_by
+        if event.what == "created":
+            fields["is_new_device"] = event.is_new_device
+        _log.info(f"session_{event.what}", extra=fields)
         if event.what == "ended":
             metrics.sessions_ended.labels(event.reason).inc()
         else:

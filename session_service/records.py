@@ -6,7 +6,7 @@ No behaviour, no Flask, no database: every module may import this one.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypedDict
 
 EndReason = Literal["logout", "revoked", "admin", "limit", "replaced", "idle", "expired"]
 CreationReason = Literal["sign_in", "adopted"]
@@ -92,16 +92,25 @@ class End:
 
 
 class SessionEvent(NamedTuple):
-    """A session was created or ended; published after the commit."""
+    """A session was created or ended: a row of `session_events`."""
 
+    xact: int
+    id: int
+    """Events are ordered by `xact`, then by `id`: see `database.event_queries`."""
     what: Literal["created", "ended"]
     session_id: int
-    user_id: str
+    user_id: str | None
+    """None if the user was erased."""
+    at: datetime
+    """When the session was created or ended. A time limit may be recorded long after it has passed."""
     reason: EndReason | CreationReason
-    by: str | None
-    """`Principal.name` of the caller; None if a time limit ended the session."""
-    successor_id: int | None = None
-    because: Because | None = None
+    initiated_by: str | None
+    """`Principal.name` of the caller; None if a time limit ended the session, or if the caller was erased."""
+    successor_id: int | None
+    because: Because | None
+    device_name: str | None
+    is_new_device: bool | None
+    """For `created`: whether no earlier session of the user, of those on record, was on this device."""
 
 
 class StoredSession(NamedTuple):
@@ -122,11 +131,25 @@ class StoredSession(NamedTuple):
     created_at: datetime
     last_activity: datetime
     expires_at: datetime
-    ended_at: datetime | None
-    end_reason: EndReason | None
-    ended_by: str | None
-    successor_id: int | None
-    because: Because | None
+    ended_at: datetime | None = None
+    end_reason: EndReason | None = None
+    ended_by: str | None = None
+    successor_id: int | None = None
+    because: Because | None = None
+
+
+class DescribedDevice(TypedDict):
+    """The columns of `sessions` that describe the device of a sign-in."""
+
+    device_fingerprint: str | None
+    device_key: str
+    device_name: str
+    device_type: str
+    browser: str
+    os: str | None
+    ip_address: str | None
+    ip_source: IpSource
+    network: str | None
 
 
 class UnendedSession(NamedTuple):
@@ -160,6 +183,8 @@ class SignInState:
     """When the user's newest sessions were created, newest first."""
     unended: Sequence[StoredSession]
     """The user's sessions without a recorded end, timed out or not, oldest first."""
+    next_id: int = 0
+    """The id of the session to be created."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,9 +106,8 @@ def _reset(connection: Connection, driver: BoundedConnection) -> bool:
     try:
         if connection.in_transaction():
             connection.rollback()
-        if not driver.autocommit:
-            driver.autocommit = True  # each statement stands for itself again
-            connection.execution_options(**{WRITES: False, LONG: False})
+        driver.begins = False
+        connection.execution_options(**{WRITES: False, LONG: False})
     except (psycopg.Error, SQLAlchemyError):
         return False
     return True

@@ -49,6 +49,18 @@ class BoundedConnection(psycopg.Connection[Any]):
                 self.close()
             raise
 
+    begins = False
+    """Whether the next statement begins a transaction: it is sent together with `BEGIN`.
+
+    The connection stays in autocommit mode: psycopg would wait for the answers to `BEGIN` and to `COMMIT`.
+    """
+
+    def begin_if_due(self) -> None:
+        """Send `BEGIN` if the next statement begins a transaction."""
+        if self.begins:
+            self.begins = False
+            self.execute("BEGIN")
+
     @cached_property
     def statement_cursor(self) -> psycopg.Cursor[Any]:
         """The cursor of single prepared statements: a new one for each costs half as much as the statement itself.
@@ -132,9 +144,13 @@ class Prepared:
             ValueError: a naive datetime is among *values*.
         """
         if connection.dialect.name == "sqlite":
-            return connection.execute(self._on_sqlite, values)
+            result = connection.execute(self._on_sqlite, values)
+            # Rows that are not read yet would prevent a commit.
+            return result.freeze()() if result.returns_rows else result  # type: ignore[return-value]
         with _driver(connection) as driver:
-            return self._send(driver.statement_cursor, values)
+            if not driver.begins:
+                return self._send(driver.statement_cursor, values)
+        return run_all(connection, [(self, values)])[0]
 
     def _send(self, cursor: psycopg.Cursor[Any], values: Values) -> psycopg.Cursor[Any]:
         sql, fixed, converters = self._compiled
@@ -157,10 +173,15 @@ class Prepared:
         )
 
 
-def run_all(connection: Connection, statements: Sequence[tuple[Prepared, Values]]) -> list[Answer]:
+def run_all(
+    connection: Connection, statements: Sequence[tuple[Prepared, Values]], *, commits: bool = False
+) -> list[Answer]:
     """Run statements in this order; on PostgreSQL in one round trip. None may need another one's answer.
 
     Each statement sees what is committed when it begins, so those after a lock see the state after the lock was taken.
+
+    Args:
+        commits: on PostgreSQL, also commit, in the same round trip. If a statement fails, nothing is committed.
 
     Raises:
         What `Prepared.run` raises.
@@ -168,7 +189,12 @@ def run_all(connection: Connection, statements: Sequence[tuple[Prepared, Values]
     if connection.dialect.name == "sqlite":
         return [statement.run(connection, values) for statement, values in statements]
     with _driver(connection) as driver, driver.pipeline():
-        return [statement._send(driver.cursor(binary=True), values) for statement, values in statements]
+        if statements:
+            driver.begin_if_due()
+        cursors = [statement._send(driver.cursor(binary=True), values) for statement, values in statements]
+        if commits and not driver.begins:
+            driver.execute("COMMIT")
+    return list(cursors)
 
 
 @contextmanager

@@ -75,7 +75,7 @@ def engine_options(url: str, connections: int) -> dict[str, Any]:
         "options": f"{given.query.get('options', '')} {ours}".strip(),
         **({} if "tcp_user_timeout" in given.query else {"tcp_user_timeout": wait}),
     }
-    # Each statement is its own transaction, unless `_begin_on_postgresql` begins one.
+    # Each statement is its own transaction, unless a `BEGIN` was sent before it.
     return {**pool, "connect_args": connect_args, "isolation_level": "AUTOCOMMIT"}
 
 
@@ -89,6 +89,7 @@ def prepare_engine(engine: Engine) -> None:
     else:
         event.listen(engine, "do_connect", _connect_in_time)
         event.listen(engine, "begin", _begin_on_postgresql)
+        event.listen(engine, "before_cursor_execute", _begin_if_due)
 
 
 def _connect_in_time(_dialect: object, _record: object, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -133,10 +134,13 @@ def _prepare_sqlite_connection(connection: DBAPIConnection, _record: object) -> 
 def _begin_on_postgresql(connection: Connection) -> None:
     options = connection.get_execution_options()
     takes_long = options.get(LONG, False)
-    if options.get(WRITES, True) or takes_long:
-        driver_of(connection).autocommit = False  # it says BEGIN before the first statement
+    driver_of(connection).begins = options.get(WRITES, True) or takes_long
     if takes_long:
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+
+
+def _begin_if_due(connection: Connection, *_statement: object) -> None:
+    driver_of(connection).begin_if_due()
 
 
 def _begin_on_sqlite(connection: Connection) -> None:

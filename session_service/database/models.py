@@ -1,4 +1,4 @@
-"""The five tables. Only migrations create them, never `create_all`. No queries here.
+"""The seven tables. Only migrations create them, never `create_all`. No queries here.
 
 Queries are in `session_queries`, `purge_queries`, `personal_data_queries` and `statements`.
 """
@@ -12,7 +12,7 @@ from sqlalchemy.types import TypeDecorator
 
 from session_service.records import Because, EndReason, IpSource
 
-SCHEMA_REVISION = "0003"
+SCHEMA_REVISION = "0004"
 """The oldest schema that this code can run on. `/readyz` compares it with the database; a newer one is accepted."""
 
 
@@ -128,6 +128,49 @@ class SessionOwner(Base):
     __tablename__ = "session_owners"
 
     user_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+
+
+class SessionEventRow(Base):
+    """A change of a session's life, written in the transaction that makes the change. The purge deletes it."""
+
+    __tablename__ = "session_events"
+    __table_args__ = (
+        # A session is created once and ends once, whatever raced.
+        Index(None, "session_id", "what", unique=True),
+        Index(None, "xact", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), Identity(), primary_key=True)
+    xact: Mapped[int] = mapped_column(BigInteger)
+    """PostgreSQL's id of the transaction that wrote the row (64 bits, never reused); 0 on SQLite."""
+    what: Mapped[str] = mapped_column(String(8))
+    """`created` or `ended`."""
+    session_id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"))
+    """No foreign key: the session may be purged first."""
+    user_id: Mapped[str | None] = mapped_column(String(255))
+    """Null if the user was erased."""
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    recorded_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """When the row was written, from which its retention counts."""
+    reason: Mapped[str] = mapped_column(String(16))
+    initiated_by: Mapped[str | None] = mapped_column(String(263))
+    """A user id, or `service:` and a name; null if a time limit ended the session or that user was erased."""
+    successor_id: Mapped[int | None] = mapped_column(BigInteger().with_variant(Integer, "sqlite"))
+    because: Mapped[Because | None] = mapped_column(String(16))
+    device_name: Mapped[str | None] = mapped_column(String(255))
+    is_new_device: Mapped[bool | None]
+
+
+class PurgedEvents(Base):
+    """A single row: the position of the newest event that was purged. A reader before it has missed events."""
+
+    __tablename__ = "purged_events"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """Always 1."""
+    xact: Mapped[int] = mapped_column(BigInteger)
+    event_id: Mapped[int] = mapped_column(BigInteger)
 
 
 class PurgeTotals(Base):

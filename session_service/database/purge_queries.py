@@ -11,8 +11,8 @@ from sqlalchemy import Select, Table, column, delete, func, select, tuple_, upda
 from sqlalchemy.sql.dml import ReturningDelete
 
 from session_service.database.models import CommandEnds, PurgeTotals, SessionOwner, SessionToken, UserSession
-from session_service.database.transaction import execute, publish_after_commit
-from session_service.records import EndReason, PurgeRuns, SessionEvent, UnendedSession
+from session_service.database.transaction import execute, publish_ended
+from session_service.records import EndReason, PurgeRuns, UnendedSession
 
 _sessions = cast(Table, UserSession.__table__)
 _tokens = cast(Table, SessionToken.__table__)
@@ -38,8 +38,8 @@ def lock_unended(ids: Collection[int]) -> list[UnendedSession]:
     return [UnendedSession._make(row) for row in execute(unended.with_for_update(skip_locked=True))]
 
 
-def mark_timed_out(ends: Mapping[UnendedSession, tuple[datetime, EndReason]]) -> None:
-    """Record these ends, of sessions that the caller has locked.
+def mark_timed_out(ends: Mapping[UnendedSession, tuple[datetime, EndReason]], now: datetime) -> None:
+    """Record these ends at *now*, of sessions that the caller has locked.
 
     One statement for all: PostgreSQL may scan the whole table for it, but then only once, not once for each row.
     """
@@ -50,10 +50,9 @@ def mark_timed_out(ends: Mapping[UnendedSession, tuple[datetime, EndReason]]) ->
         update(_sessions)
         .where(_sessions.c.id == timed_out.c.id, _sessions.c.ended_at.is_(None))
         .values(ended_at=timed_out.c.ended_at, end_reason=timed_out.c.end_reason)
-        .returning(_sessions.c.id, _sessions.c.user_id, _sessions.c.end_reason)
+        .returning(_sessions.c.id)
     )
-    for session_id, user_id, reason in execute(record):
-        publish_after_commit(SessionEvent("ended", session_id, user_id, reason, None))
+    publish_ended(execute(record).scalars(), now)
 
 
 def delete_ended(before: datetime, limit: int) -> int:

@@ -12,17 +12,39 @@ from sqlalchemy import inspect
 from session_service.database import statements
 from session_service.database.driver import Answer, Prepared, Values
 from session_service.database.models import VERSION_TABLE
-from session_service.database.transaction import connection, publish_after_commit, run_all_prepared, run_prepared
+from session_service.database.transaction import (
+    Later,
+    commit_so_far,
+    connection,
+    publish_created,
+    publish_ended,
+    run_all_prepared,
+    run_at_commit,
+    run_prepared,
+)
 from session_service.records import (
+    CreationReason,
     End,
     EndReason,
     ObservedDevice,
-    SessionEvent,
     SignInState,
     StoredSession,
     Token,
     UnendedSession,
 )
+
+
+class EndedLater:
+    """A session that ends with the commit of the transaction."""
+
+    def __init__(self, later: Later) -> None:
+        self._later = later
+
+    @property
+    def session(self) -> StoredSession | None:
+        """The session as it is then; None if this transaction did not end it. Only after the commit."""
+        return _one(self._later.answer)
+
 
 _BEGINNING = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
 
@@ -30,11 +52,13 @@ _BEGINNING = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
 def lock_or_add_owner(user_id: str) -> None:
     """Do what `lock_owner` does, and add the owner's row if it is missing; the lock is held afterwards.
 
-    A concurrent erase may delete the row between the two statements, so it is tried again; a row that this transaction
-    added cannot go.
+    Nothing else may be written before. A row that is added is committed at once: to wait for another transaction that
+    adds it would give this one its id before the lock, and events out of order. A concurrent erase may delete the row
+    meanwhile, so it is tried again.
     """
     while not lock_owner(user_id):
         run_prepared(statements.ADD_OWNER, {"of_user": user_id})
+        commit_so_far()
 
 
 def lock_owner(user_id: str) -> bool:
@@ -105,55 +129,65 @@ def lock_and_read_state(token: Token, device: ObservedDevice, recent: int) -> Si
         recent: how many `created_at` are wanted.
     """
     of_user = {"of_user": token.user_id}
-    reads = (
+    reads: tuple[tuple[Prepared, Values], ...] = (
         _by_token(token, statements.LIST_BY_TOKEN, statements.GET_BY_SID),
         (statements.LIST_CREATED_AT, {**of_user, "most": recent}),
         (statements.LIST_UNENDED, of_user),
+        (statements.NEXT_SESSION_ID, {}),
     )
     locked, *answers = run_all_prepared((statements.LOCK_OWNER, of_user), *reads)
     if locked.fetchone() is None:
         lock_or_add_owner(token.user_id)
         answers = run_all_prepared(*reads)
-    token_sessions, created_at, unended = (answer.fetchall() for answer in answers)
-    return SignInState(device, _sessions(token_sessions), [at for (at,) in created_at], _sessions(unended))
+    *lists, next_id = (answer.fetchall() for answer in answers)
+    token_sessions, created_at, unended = lists
+    return SignInState(
+        device, _sessions(token_sessions), [at for (at,) in created_at], _sessions(unended), next_id[0][0]
+    )
 
 
-def insert_session(**values: object) -> StoredSession:
-    """Add a session; *values* are columns of `UserSession` without the id, null where they are left out."""
-    every = {**dict.fromkeys(statements.INSERTED), **values}
-    return StoredSession._make(run_prepared(statements.INSERT, every).fetchone())
+def insert_session(session: StoredSession, reason: CreationReason, by: str) -> None:
+    """Add *session* with the commit; its id is one that `lock_and_read_state` gave."""
+    run_at_commit(statements.INSERT, session._asdict())
+    publish_created(session.id, reason, by, session.created_at)
 
 
-def remember_token(
-    token: Token, session_id: int, *, now: datetime, idle: timedelta | None, is_opener: bool = False
-) -> None:
-    """Remember that *token* created this session (*is_opener*) or belongs to it, if it is active; may be repeated."""
-    values = {"token_key": token.key, "until": token.expires_at, "opens": is_opener}
-    run_prepared(statements.REMEMBER_TOKEN, {**values, "of_id": session_id, **_moment(now, idle)})
+def remember_token(token: Token, session_id: int, *, now: datetime, idle: timedelta | None) -> None:
+    """Remember that *token* belongs to this session, if it is active; may be repeated."""
+    run_prepared(statements.REMEMBER_TOKEN, _remembered(token, session_id, now, idle, is_opener=False))
 
 
-def mark_ended(session_id: int, end: End, idle: timedelta | None) -> StoredSession | None:
-    """End a session that is active at `end.at`; return it as it is then, or None if this call did not end it."""
-    values = {"of_id": session_id, **_end_values(end), **_moment(end.at, idle)}
-    ended = _one(run_prepared(statements.MARK_ENDED, values))
-    if ended:
-        publish_after_commit(_ended_event(ended.id, ended.user_id, end))
-    return ended
+def remember_opener(token: Token, session_id: int, *, now: datetime, idle: timedelta | None) -> None:
+    """Remember with the commit that *token* created this session."""
+    run_at_commit(statements.REMEMBER_TOKEN, _remembered(token, session_id, now, idle, is_opener=True))
 
 
-def mark_timed_out(session: StoredSession, end: tuple[datetime, EndReason]) -> None:
-    """Record that a time limit ended *session*, unless it was used since it was read."""
+def mark_ended(session_id: int, end: End, idle: timedelta | None) -> bool:
+    """End a session that is active at `end.at`; return whether this call ended it."""
+    has_ended = run_prepared(statements.MARK_ENDED, _ended(session_id, end, idle)).fetchone() is not None
+    if has_ended:
+        publish_ended([session_id], end.at)
+    return has_ended
+
+
+def mark_ended_at_commit(session_id: int, end: End, idle: timedelta | None) -> EndedLater:
+    """Do what `mark_ended` does, with the commit; the result can then be read."""
+    publish_ended([session_id], end.at)
+    return EndedLater(run_at_commit(statements.MARK_ENDED, _ended(session_id, end, idle)))
+
+
+def mark_timed_out(session: StoredSession, end: tuple[datetime, EndReason], now: datetime) -> None:
+    """Record at *now* that a time limit ended *session*, unless it was used since it was read."""
     values = {"of_id": session.id, "seen": session.last_activity, "new_ended_at": end[0], "new_end_reason": end[1]}
     if run_prepared(statements.MARK_TIMED_OUT, values).rowcount:
-        publish_after_commit(SessionEvent("ended", session.id, session.user_id, end[1], None))
+        publish_ended([session.id], now)
 
 
 def mark_all_ended(user_id: str, end: End, idle: timedelta | None, *, except_id: int | None = None) -> int:
     """End the user's sessions that are active at `end.at`, except *except_id*; return how many this call ended."""
     values = {"of_user": user_id, "except_id": except_id or 0, **_end_values(end), **_moment(end.at, idle)}
     ended = run_prepared(statements.MARK_ALL_ENDED, values).fetchall()
-    for (session_id,) in ended:
-        publish_after_commit(_ended_event(session_id, user_id, end))
+    publish_ended([session_id for (session_id,) in ended], end.at)
     return len(ended)
 
 
@@ -184,8 +218,15 @@ def _moment(now: datetime, idle: timedelta | None) -> dict[str, datetime]:
     return {"now": now, "idle_since": _BEGINNING if idle is None else now - idle}
 
 
-def _ended_event(session_id: int, user_id: str, end: End) -> SessionEvent:
-    return SessionEvent("ended", session_id, user_id, end.reason, end.by, end.successor_id, end.because)
+def _remembered(
+    token: Token, session_id: int, now: datetime, idle: timedelta | None, *, is_opener: bool
+) -> dict[str, object]:
+    values = {"token_key": token.key, "until": token.expires_at, "opens": is_opener}
+    return {**values, "of_id": session_id, **_moment(now, idle)}
+
+
+def _ended(session_id: int, end: End, idle: timedelta | None) -> dict[str, object]:
+    return {"of_id": session_id, **_end_values(end), **_moment(end.at, idle)}
 
 
 def _end_values(end: End) -> dict[str, object]:

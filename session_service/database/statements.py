@@ -6,7 +6,22 @@
 from collections.abc import Callable
 from typing import Any, cast
 
-from sqlalchemy import Integer, String, Table, and_, bindparam, case, column, func, insert, or_, select, table, update
+from sqlalchemy import (
+    Integer,
+    String,
+    Table,
+    and_,
+    bindparam,
+    case,
+    column,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    table,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from session_service.database.driver import Prepared
@@ -127,8 +142,13 @@ REMEMBER_TOKEN = _insert_unless_there(
 )
 ADD_OWNER = _insert_unless_there(lambda insert_into: insert_into(_owners).values(user_id=bindparam("of_user")))
 LOCK_OWNER = Prepared(select(_owners.c.user_id).where(_owners.c.user_id == bindparam("of_user")).with_for_update())
-INSERTED = [column.name for column in _sessions.c if column.name != "id"]
-INSERT = Prepared(insert(_sessions).values({name: bindparam(name) for name in INSERTED}).returning(*_columns))
+# SQLAlchemy has no sequence for SQLite, whose `AUTOINCREMENT` keeps the last id in a table.
+_sequence = table("sqlite_sequence", column("name"), column("seq", Integer))
+NEXT_SESSION_ID = Prepared(
+    select(func.nextval(func.pg_get_serial_sequence(literal(_sessions.name), literal("id")))),
+    on_sqlite=select(func.coalesce(func.max(_sequence.c.seq), 0) + 1).where(_sequence.c.name == _sessions.name),
+)
+INSERT = Prepared(insert(_sessions).values({name: bindparam(name) for name in StoredSession._fields}))
 MARK_ENDED = Prepared(update(_sessions).where(_of_id, _active).values(_end).returning(*_columns))
 MARK_TIMED_OUT = Prepared(
     update(_sessions)

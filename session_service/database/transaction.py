@@ -2,10 +2,11 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import datetime
 from time import monotonic
 from typing import Any
 
@@ -25,10 +26,11 @@ from session_service.bulkhead import BulkheadFull
 from session_service.database.connections import LONG, WRITES, Connections
 from session_service.database.driver import STALE, Answer, Prepared, Values, run_all
 from session_service.database.engine import db
+from session_service.database.event_statements import ADD_EVENTS
 from session_service.database.statements import ADD_COMMAND_ENDS
 from session_service.errors import DatabaseUnavailable
 from session_service.limits import COMMAND_TRANSACTION_SECONDS, LONG_TRANSACTION_SECONDS
-from session_service.records import SessionEvent
+from session_service.records import CreationReason, SessionEvent
 
 TABLES_MISSING = {"42P01", "42703"}
 """PostgreSQL's undefined_table and undefined_column: the migrations have not run (SQLite: an OperationalError)."""
@@ -36,9 +38,21 @@ TABLES_MISSING = {"42P01", "42703"}
 _log = logging.getLogger(__name__)
 
 
+class Later:
+    """The answer of a statement that runs with the commit."""
+
+    answer: Answer
+    """Set once the transaction is committed."""
+
+
 @dataclass
 class _Transaction:
     connection: Connection
+    at_commit: list[tuple[Prepared, Values, Later]] = field(default_factory=list)
+    created: tuple[int, CreationReason, str] | None = None
+    ended_ids: list[int] = field(default_factory=list)
+    recorded_at: datetime | None = None
+    """When the newest event happened; None without events."""
     events: list[SessionEvent] = field(default_factory=list)
 
 
@@ -77,8 +91,7 @@ def transaction(*, writes: bool = False, takes_long: bool = False) -> Iterator[N
                         connection.begin()
                     yield
                     if writes:
-                        _count_ends_of_command(current)
-                        connection.commit()
+                        _commit(current)
                 finally:
                     _current.reset(token)
     except BulkheadFull as error:
@@ -145,12 +158,30 @@ def as_command() -> Iterator[None]:
         _is_command.reset(token)
 
 
-def _count_ends_of_command(current: _Transaction) -> None:
-    if _is_command.get():
-        ends = Counter(event.reason for event in current.events if event.what == "ended")
-        # Sorted: two commands at once must not wait for each other's rows in turn.
-        for reason, number in sorted(ends.items()):
-            run_prepared(ADD_COMMAND_ENDS, {"reason": reason, "more": number})
+def _commit(current: _Transaction) -> None:
+    """Run what was left for the commit, write the events, and commit: one round trip on PostgreSQL."""
+    statements = [(statement, values) for statement, values, _ in current.at_commit]
+    if current.recorded_at is not None:
+        created_id, reason, by = current.created or (0, None, None)
+        created = {"created_id": created_id, "created_reason": reason, "created_by": by}
+        ended = {"ended_ids": current.ended_ids, "recorded_at": current.recorded_at}
+        statements.append((ADD_EVENTS, {**created, **ended}))
+    is_command = _is_command.get()
+    answers = run_all(current.connection, statements, commits=not is_command)
+    if current.recorded_at is not None:
+        current.events = [SessionEvent._make(row) for row in answers.pop().fetchall()]
+    for (_, _, later), answer in zip(current.at_commit, answers, strict=True):
+        later.answer = answer
+    if is_command:
+        _count_ends_of_command(current.events)
+    current.connection.commit()  # unless the driver has done so
+
+
+def _count_ends_of_command(written: list[SessionEvent]) -> None:
+    ends = Counter(event.reason for event in written if event.what == "ended")
+    # Sorted: two commands at once must not wait for each other's rows in turn.
+    for reason, number in sorted(ends.items()):
+        run_prepared(ADD_COMMAND_ENDS, {"reason": reason, "more": number})
 
 
 def execute(statement: Executable, values: Any = None) -> CursorResult[*tuple[Any, ...]]:
@@ -173,9 +204,37 @@ def connection() -> Connection:
     return _current.get().connection
 
 
-def publish_after_commit(event: SessionEvent) -> None:
-    """Publish *event* once the current transaction is committed; a rollback drops it."""
-    _current.get().events.append(event)
+def run_at_commit(statement: Prepared, values: Values) -> Later:
+    """Run a prepared statement together with the commit of the current transaction, after those left for it before."""
+    later = Later()
+    _current.get().at_commit.append((statement, values, later))
+    return later
+
+
+def commit_so_far() -> None:
+    """Commit, and begin another transaction on the same connection.
+
+    Its id is higher than those of all transactions that are committed by now, which is the order of events.
+    """
+    connection().commit()
+    connection().begin()
+
+
+def publish_created(session_id: int, reason: CreationReason, by: str, at: datetime) -> None:
+    """Write the event of a session that the current transaction creates, and publish it after the commit."""
+    current = _current.get()
+    current.created, current.recorded_at = (session_id, reason, by), max(at, current.recorded_at or at)
+
+
+def publish_ended(session_ids: Iterable[int], at: datetime) -> None:
+    """Write the events of sessions that the current transaction ends, and publish them after the commit.
+
+    Of a session that another transaction has ended there is no second event.
+    """
+    current = _current.get()
+    current.ended_ids += session_ids
+    if current.ended_ids:
+        current.recorded_at = max(at, current.recorded_at or at)
 
 
 def _is_unavailable(error: BaseException) -> bool:

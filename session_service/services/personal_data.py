@@ -7,6 +7,7 @@ index, so all sessions are read, in statements of bounded size, each in a transa
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from session_service.config import Settings
 from session_service.database import personal_data_queries, session_queries
@@ -16,7 +17,9 @@ from session_service.services.session_view import shown_user_id
 PAGE = 100
 """Sessions of one user that one transaction reads, with their tokens."""
 STRIDE = 10_000
-"""Size of the range of session ids that one statement searches for `ended_by`."""
+"""Size of the range of ids that one statement searches for a user's id, in columns without an index."""
+KEPT_ENDS = timedelta(hours=1)
+"""Ends recorded this long before an erasure stay, without the user: whoever remembers these sessions must read them."""
 
 _log = logging.getLogger(__name__)
 
@@ -29,14 +32,16 @@ class PersonalDataCount:
     tokens: int
     mentions: int
     """Sessions of other users that this user ended."""
+    events: int
+    """Events of this user's sessions, and of sessions of others that this user ended."""
 
 
 def export(user_id: str, settings: Settings, *, page: int = PAGE) -> Iterator[dict[str, object]]:
     """Yield all data stored about a user, for that person to read; yield nothing if none is stored.
 
     Each line has a `kind`: `owner` (at most one), `session` with every stored column, each followed by its `token`s,
-    then `ended_by_user` for sessions of other users; each in the order of ids. Instants are datetimes. Different pages
-    are read in different transactions, so changes that happen meanwhile may or may not be included.
+    then `ended_by_user` for sessions of other users, then `event`; each in the order of ids. Instants are datetimes.
+    Different pages are read in different transactions, so changes that happen meanwhile may or may not be included.
     """
     with transaction():
         owners = personal_data_queries.list_owners(user_id)
@@ -51,21 +56,24 @@ def export(user_id: str, settings: Settings, *, page: int = PAGE) -> Iterator[di
         sessions = _page_of(user_id, after, page)
     for mentions in _mentions(user_id):
         yield from ({"kind": "ended_by_user", **mention} for mention in mentions)
+    for events in _events(user_id):
+        yield from ({"kind": "event", **one} for one in events)
 
 
 def count(user_id: str) -> PersonalDataCount:
     """Return what `erase` would erase, without changes."""
     with transaction(takes_long=True):
         sessions, tokens = personal_data_queries.count_held(user_id)
-    return PersonalDataCount(sessions, tokens, sum(len(mentions) for mentions in _mentions(user_id)))
+    mentions, events = (sum(map(len, found)) for found in (_mentions(user_id), _events(user_id)))
+    return PersonalDataCount(sessions, tokens, mentions, events)
 
 
-def erase(user_id: str) -> PersonalDataCount:
+def erase(user_id: str, *, now: datetime) -> PersonalDataCount:
     """Erase all data stored about a user; return how much was erased. Repeat it after an interruption to finish it.
 
     The user's own rows are deleted in one transaction, under the user's lock. A sign-in that waits for the lock then
     finds a user without any session. Afterwards `ended_by` becomes null in the sessions of other users that this user
-    ended: null is the only value that cannot be the id of a user.
+    ended: null is the only value that cannot be the id of a user. Last, events are deleted or lose the user's id.
 
     Raises:
         DatabaseUnavailable: earlier transactions stay committed.
@@ -73,15 +81,21 @@ def erase(user_id: str) -> PersonalDataCount:
     with transaction(writes=True, takes_long=True):
         # Added if it is missing: otherwise the user could sign in between these statements.
         session_queries.lock_or_add_owner(user_id)
+        personal_data_queries.add_last_ends(user_id, now)
         sessions, tokens = personal_data_queries.delete_user(user_id)
-    mentions = 0
+    mentions = events = 0
     for found in _mentions(user_id):
         if found:
             with transaction(writes=True):
                 mentions += personal_data_queries.erase_who_ended([one["session_id"] for one in found], user_id)
-    words = "erased a user: %d sessions, %d tokens, the user's id in %d sessions of others"
-    _log.info(words, sessions, tokens, mentions)
-    return PersonalDataCount(sessions, tokens, mentions)
+    with transaction():
+        spans = _strides(personal_data_queries.event_span())
+    for first, last in spans:
+        with transaction(writes=True):
+            events += personal_data_queries.erase_events(user_id, first, last, now - KEPT_ENDS)
+    words = "erased a user: %d sessions, %d tokens, the user's id in %d sessions of others, %d events"
+    _log.info(words, sessions, tokens, mentions, events)
+    return PersonalDataCount(sessions, tokens, mentions, events)
 
 
 def _page_of(
@@ -100,8 +114,24 @@ def _page_of(
 def _mentions(user_id: str) -> Iterator[list[personal_data_queries.Row]]:
     """Read all sessions, range by range; yield those of other users that the user ended."""
     with transaction():
-        first, last = personal_data_queries.id_span()
-    for start in range(first, last + 1, STRIDE):
+        spans = _strides(personal_data_queries.session_span())
+    for first, last in spans:
         with transaction():
-            mentions = personal_data_queries.list_ended_by(user_id, start, start + STRIDE - 1)
+            mentions = personal_data_queries.list_ended_by(user_id, first, last)
         yield mentions
+
+
+def _events(user_id: str) -> Iterator[list[personal_data_queries.Row]]:
+    """Read all events, range by range; yield those that name the user."""
+    with transaction():
+        spans = _strides(personal_data_queries.event_span())
+    for first, last in spans:
+        with transaction():
+            events = personal_data_queries.list_events(user_id, first, last)
+        yield events
+
+
+def _strides(span: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    """Split a range of ids, both ends inclusive, into ranges of `STRIDE` ids."""
+    first, last = span
+    return ((start, start + STRIDE - 1) for start in range(first, last + 1, STRIDE))

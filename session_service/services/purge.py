@@ -91,7 +91,7 @@ def _record(ends: Mapping[UnendedSession, object], settings: Settings, now: date
     """
     locked = _timed_out(purge_queries.lock_unended([one.id for one in ends]), settings, now)
     if locked:
-        purge_queries.mark_timed_out(locked)
+        purge_queries.mark_timed_out(locked, now)
     return len(locked)
 
 

@@ -116,8 +116,7 @@ class SessionService:
         with transaction(writes=True):
             closed = self._end_all_but(user_id, current, end)
             if current is not None:
-                own = session_queries.mark_ended(current, End("logout", by.name, now), self.settings.idle)
-                closed += own is not None
+                closed += session_queries.mark_ended(current, End("logout", by.name, now), self.settings.idle)
         return closed
 
     def delete_other_sessions(self, user_id: str, *, by: Principal, now: datetime, current_id: int | None) -> int:

@@ -5,13 +5,14 @@ Both lock the user, read, plan (`policy.plan_sign_in`), and write, in one transa
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import NoReturn
 
 from session_service import metrics
 from session_service.config import Settings
 from session_service.database import session_queries
-from session_service.database.transaction import publish_after_commit, transaction
+from session_service.database.transaction import transaction
 from session_service.errors import (
     LimitRefusesAdoption,
     RateRefusesAdoption,
@@ -22,9 +23,9 @@ from session_service.errors import (
 from session_service.records import (
     Client,
     CreationReason,
+    DescribedDevice,
     End,
     Principal,
-    SessionEvent,
     SignInLimits,
     SignInPlan,
     SignInState,
@@ -69,7 +70,8 @@ class SignIn:
         with _refusals_counted(), transaction(writes=True):
             created, evicted = self._create(token, claimed, by, client, now)
         view = present(created, self._settings, by=by, now=now, current_id=created.id)
-        return {**view, "evicted": [present(one, self._settings, by=by, now=now) for one in evicted]}
+        ended = [one.session for one in evicted]
+        return {**view, "evicted": [present(one, self._settings, by=by, now=now) for one in ended if one]}
 
     def adopt_session(self, *, by: Principal, token: Token, client: Client, now: datetime) -> StoredSession:
         """Return the session of a token that had none: a new one, unless a concurrent request has created it.
@@ -90,8 +92,8 @@ class SignIn:
 
     def _create(
         self, token: Token, claimed: Mapping[str, str | None] | None, by: Principal, client: Client, now: datetime
-    ) -> tuple[StoredSession, list[StoredSession]]:
-        """Create a session within the transaction; return it and the sessions that the limit ended.
+    ) -> tuple[StoredSession, list[session_queries.EndedLater]]:
+        """Create a session with the commit of the transaction; return it and the sessions that the limit ends.
 
         Nothing is *claimed* in an adoption.
         """
@@ -100,21 +102,23 @@ class SignIn:
         device = current_session.observe(client, self._settings, fingerprint=columns["device_fingerprint"])
         state = session_queries.lock_and_read_state(token, device, max(self._limits.max_per_minute, 1))
         plan = self._settled_plan(token.user_id, state, now)
-        created = session_queries.insert_session(
-            user_id=token.user_id,
+        created = StoredSession(
+            id=state.next_id,
             sid=token.sid,
+            user_id=token.user_id,
             created_at=plan.begins_at,
             last_activity=plan.begins_at,
             expires_at=plan.begins_at + self._settings.lifetime,
             **columns,
         )
-        publish_after_commit(SessionEvent("created", created.id, created.user_id, reason, by.name))
+        session_queries.insert_session(created, reason, by.name)
+        idle = self._settings.idle
         for one in plan.replaced:
-            session_queries.mark_ended(one.id, End("replaced", by.name, now, created.id), self._settings.idle)
+            session_queries.mark_ended_at_commit(one.id, End("replaced", by.name, now, created.id), idle)
         limit = End("limit", by.name, now, created.id)
-        evicted = [session_queries.mark_ended(one.id, limit, self._settings.idle) for one in plan.evicted]
-        session_queries.remember_token(token, created.id, now=now, idle=self._settings.idle, is_opener=True)
-        return created, [one for one in evicted if one]
+        evicted = [session_queries.mark_ended_at_commit(one.id, limit, idle) for one in plan.evicted]
+        session_queries.remember_opener(token, created.id, now=now, idle=idle)
+        return created, evicted
 
     def _settled_plan(self, user_id: str, state: SignInState, now: datetime) -> SignInPlan:
         """Plan, and record the sessions that timed out, so that an activity write under way cannot revive them.
@@ -124,9 +128,9 @@ class SignIn:
         plan = self._plan(state, now)
         if plan.timed_out:
             for session, end in plan.timed_out:
-                session_queries.mark_timed_out(session, end)
+                session_queries.mark_timed_out(session, end, now)
             active = session_queries.list_active(user_id, now, self._settings.idle)
-            plan = self._plan(SignInState(state.device, state.token_sessions, state.created_at, active), now)
+            plan = self._plan(replace(state, unended=active), now)
         if plan.evicted:
             metrics.limit_hits.labels(self._limits.policy).inc()
         return plan
@@ -157,8 +161,8 @@ def _refusals_counted() -> Iterator[None]:
         raise
 
 
-def describe_device(claimed: Mapping[str, str | None], client: Client, settings: Settings) -> dict[str, str | None]:
-    """Return the columns of `sessions` that describe the device of a sign-in.
+def describe_device(claimed: Mapping[str, str | None], client: Client, settings: Settings) -> DescribedDevice:
+    """Return what is stored of the device of a sign-in.
 
     Args:
         claimed: what the client says of itself, the fields of `SessionCreate`. It is shown where nothing better is
@@ -174,14 +178,14 @@ def describe_device(claimed: Mapping[str, str | None], client: Client, settings:
         browser=claimed.get("browser"),
     )
     address, source = addresses.shown_address(client.address, claimed.get("ip_address"), settings.TRUSTED_PROXY_HOPS)
-    return {
-        "device_fingerprint": claimed.get("device_fingerprint") or None,
-        "device_key": device.key,
-        "device_name": device.name,
-        "device_type": device.type,
-        "browser": device.browser,
-        "os": device.os,
-        "ip_address": addresses.mask(address) if settings.MASK_ADDRESSES else address,
-        "ip_source": source,
-        "network": addresses.network_of(client.address, masked=settings.MASK_ADDRESSES),
-    }
+    return DescribedDevice(
+        device_fingerprint=claimed.get("device_fingerprint") or None,
+        device_key=device.key,
+        device_name=device.name,
+        device_type=device.type,
+        browser=device.browser,
+        os=device.os,
+        ip_address=addresses.mask(address) if settings.MASK_ADDRESSES else address,
+        ip_source=source,
+        network=addresses.network_of(client.address, masked=settings.MASK_ADDRESSES),
+    )

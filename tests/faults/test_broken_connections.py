@@ -6,10 +6,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from session_service.app import create_app
-from session_service.database import session_queries
+from session_service.database import session_queries, statements
 from session_service.database.engine import db
-from session_service.database.transaction import execute, transaction
+from session_service.database.transaction import execute, run_prepared, transaction
 from session_service.errors import DatabaseUnavailable
+from session_service.records import StoredSession
 from tests.harness.outage import proxied
 from tests.harness.postgres import PostgresServer
 from tests.harness.support import IPHONE, make_token, settings, sign_in_with
@@ -106,10 +107,10 @@ def test_nothing_of_a_row_is_in_the_stack_of_an_unexpected_error(
 ) -> None:
     with create_app(settings(DATABASE_URL=server.url)).app_context():
         with pytest.raises(IntegrityError) as caught, transaction(writes=True):
-            session_queries.insert_session(user_id=None, user_agent="a-user-agent")
+            run_prepared(statements.INSERT, {**dict.fromkeys(StoredSession._fields), "device_name": "a-device"})
         db.engine.dispose()
 
-    assert "a-user-agent" not in str(caught.value).partition("DETAIL")[0] + str(caught.value).partition("[SQL")[2]
+    assert "a-device" not in str(caught.value).partition("DETAIL")[0] + str(caught.value).partition("[SQL")[2]
 
 
 def test_a_command_ends_with_one_line_if_the_database_does_not_answer(

@@ -10,6 +10,7 @@ from threading import Event, Thread
 import pytest
 from flask import Flask
 
+from session_service.clock import utcnow
 from session_service.services.personal_data import erase
 from session_service.services.purge import purge
 from tests.harness.callers import Answer
@@ -23,7 +24,7 @@ from tests.harness.support import USER, components_of
 
 
 def erase_user(_app: Flask) -> int:
-    return erase(str(USER)).sessions
+    return erase(str(USER), now=utcnow()).sessions
 
 
 def purge_all(app: Flask) -> int:

@@ -36,8 +36,10 @@ class Proxy:
     """A TCP proxy in front of a server, which passes on, delays, swallows, or cuts."""
 
     def __init__(self, connect: Callable[[], socket.socket]) -> None:
-        self.mode: Literal["pass", "delay", "swallow"] = "pass"
+        self.mode: Literal["pass", "delay", "delay answers", "swallow"] = "pass"
         self.delay = 0.0
+        self.round_trips = 0
+        """How often a client sent something after an answer, all connections together."""
         self._connect = connect
         self._open: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -67,14 +69,22 @@ class Proxy:
                 client.close()
                 continue
             self._open |= {client, server}
+            answered = threading.Event()
+            answered.set()
             for source, target in ((client, server), (server, client)):
-                threading.Thread(target=self._pump, args=(source, target), daemon=True).start()
+                asks = source is client
+                threading.Thread(target=self._pump, args=(source, target, answered, asks), daemon=True).start()
 
-    def _pump(self, source: socket.socket, target: socket.socket) -> None:
+    def _pump(self, source: socket.socket, target: socket.socket, answered: threading.Event, asks: bool) -> None:
         with suppress(OSError):
             while data := source.recv(65_536):
-                if self.mode == "delay":
+                if asks and answered.is_set():
+                    answered.clear()
+                    self.round_trips += 1
+                if self.mode == "delay" or (self.mode == "delay answers" and not asks):
                     sleep(self.delay)
+                if not asks:
+                    answered.set()
                 if self.mode != "swallow":
                     target.sendall(data)
         for one in (source, target):

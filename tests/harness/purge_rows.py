@@ -8,6 +8,7 @@ from session_service.database import session_queries
 from session_service.database.models import SessionToken
 from session_service.database.transaction import execute, transaction
 from session_service.records import StoredSession, Token
+from tests.harness.rows import insert_row
 
 NOON = datetime(2026, 2, 8, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -37,7 +38,7 @@ def put(number: int, **columns: object) -> int:
         "expires_at": NOON + 30 * DAY,
     }
     with transaction(writes=True):
-        session = session_queries.insert_session(**{**values, **columns})
+        session = insert_row(**{**values, **columns})
         remember(token(number), session.id)
     return session.id
 

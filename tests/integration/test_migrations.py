@@ -18,7 +18,15 @@ from session_service.database.engine import db
 from session_service.database.models import SCHEMA_REVISION, VERSION_TABLE, Base
 from tests.harness.support import settings
 
-OURS = {"sessions", "session_tokens", "session_owners", "purge_totals", "command_ends"}
+OURS = {
+    "sessions",
+    "session_tokens",
+    "session_owners",
+    "session_events",
+    "purged_events",
+    "purge_totals",
+    "command_ends",
+}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -92,7 +92,13 @@ def test_a_person_gets_all_that_is_held(app: Flask) -> None:
 
     lines = [json.loads(line) for line in said.splitlines()]
     assert (code, complaints) == (0, "")
-    assert Counter(line["kind"] for line in lines) == {"owner": 1, "session": 4, "token": 5, "ended_by_user": 1}
+    assert Counter(line["kind"] for line in lines) == {
+        "owner": 1,
+        "session": 4,
+        "token": 5,
+        "ended_by_user": 1,
+        "event": 8,
+    }
     sessions = [line for line in lines if line["kind"] == "session"]
     columns = {column.name for column in db.metadatas[None].tables["sessions"].columns}
     assert {frozenset(line) for line in sessions} == {frozenset(columns | {"kind"})}
@@ -111,10 +117,11 @@ def test_a_person_gets_all_that_is_held(app: Flask) -> None:
     ]
     assert sessions[0]["successor_id"] == sessions[3]["id"]
     assert {line["created_at"][-1] for line in sessions} == {"Z"}
-    of_firefox = [line for line in lines if line.get("session_id") == sessions[2]["id"]]
+    tokens = [line for line in lines if line["kind"] == "token"]
+    of_firefox = [line for line in tokens if line["session_id"] == sessions[2]["id"]]
     assert [(line["kind"], line["is_opener"]) for line in of_firefox] == [("token", False), ("token", True)]
     assert {line["expires_at"] for line in of_firefox} == {"2100-01-01T00:00:00Z"}
-    mention = lines[-1]
+    (mention,) = (line for line in lines if line["kind"] == "ended_by_user")
     assert (mention["kind"], mention["session_id"], mention["end_reason"]) == ("ended_by_user", ended, "admin")
     assert mention["ended_at"].endswith("Z")
 
@@ -127,6 +134,7 @@ def test_pages_of_any_size_give_the_same_lines(app: Flask) -> None:
     assert [lines_of(app, str(PERSON), page=page) for page in (1, 2, 3, 4, 5)] == [whole] * 5
     kinds = [line["kind"] for line in whole]
     in_turn = "owner session token session token session token token session token ended_by_user"
+    in_turn += 8 * " event"
     assert kinds == in_turn.split()
 
 
@@ -154,7 +162,8 @@ def test_without_yes_it_is_only_said_how_much_would_go(app: Flask) -> None:
 
     assert (code, said) == (2, "")
     assert complaints == (
-        "would erase 4 sessions, 5 tokens, the user's id in 1 sessions of others; repeat with --yes to erase it\n"
+        "would erase 4 sessions, 5 tokens, 8 events, the user's id in 1 sessions of others; "
+        "repeat with --yes to erase it\n"
     )
     assert dump(app) == before
 
@@ -169,15 +178,15 @@ def test_after_an_erasure_nothing_tells_of_that_person_and_all_of_the_others(
     said = command(app, "erase", str(PERSON), "--yes")
     again = command(app, "erase", str(PERSON), "--yes")
 
-    assert said == (0, "erased 4 sessions, 5 tokens, the user's id in 1 sessions of others\n", "")
-    assert again == (0, "erased 0 sessions, 0 tokens, the user's id in 0 sessions of others\n", "")
+    assert said == (0, "erased 4 sessions, 5 tokens, 8 events, the user's id in 1 sessions of others\n", "")
+    assert again == (0, "erased 0 sessions, 0 tokens, 0 events, the user's id in 0 sessions of others\n", "")
     assert rows_of_others(app) == [{**row, "ended_by": None} if row["id"] == ended else row for row in before]
     for theirs in (str(PERSON), ADDRESS, "Safari on iPhone", "Firefox on Linux", "f-i-n"):
         assert theirs in held_before
         assert theirs not in dump(app)
     assert command(app, "export", str(PERSON))[1] == ""
-    assert [line["kind"] for line in lines_of(app, "75")] == ["owner", "session", "token"]
-    assert "erased a user: 4 sessions, 5 tokens, the user's id in 1 sessions of others" in caplog.messages
+    assert [line["kind"] for line in lines_of(app, "75")] == ["owner", "session", "token", "event", "event"]
+    assert "erased a user: 4 sessions, 5 tokens, the user's id in 1 sessions of others, 8 events" in caplog.messages
     assert str(PERSON) not in caplog.text
 
 
@@ -199,7 +208,7 @@ def test_a_token_that_outlives_an_erasure_is_one_without_a_session(app: Flask, s
 
     assert device.get("/sessions/validate").json["code"] == "session_unknown"
     assert device.post("/sessions/create").status_code == 201
-    assert [line["kind"] for line in lines_of(app, str(PERSON))] == ["owner", "session", "token"]
+    assert [line["kind"] for line in lines_of(app, str(PERSON))] == ["owner", "session", "token", "event"]
 
 
 # Signing in while being erased

@@ -164,7 +164,9 @@ def test_a_row_that_somebody_else_ended_meanwhile_keeps_its_reason() -> None:
 
     with transaction(writes=True):
         assert purge_queries.lock_unended([session_id]) == []
-        purge_queries.mark_timed_out({UnendedSession("74", session_id, NOON, NOON + DAY): (NOON + DAY, "idle")})
+        purge_queries.mark_timed_out(
+            {UnendedSession("74", session_id, NOON, NOON + DAY): (NOON + DAY, "idle")}, NOON + DAY
+        )
 
     assert left()[session_id].end_reason == "logout"
 

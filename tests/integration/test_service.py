@@ -264,10 +264,11 @@ def test_each_end_reason_has_words_for_the_person_whose_device_it_is(
 ) -> None:
     created = create(service)
     with transaction(writes=True):
-        ended = session_queries.mark_ended(created["id"], End(reason, "74", NOON + TICK), None)
-    assert ended
+        assert session_queries.mark_ended(created["id"], End(reason, "74", NOON + TICK), None)
 
     with transaction():
+        ended = session_queries.get(created["id"])
+        assert ended
         error = current_session.ended_error(ended, service.settings, NOON + TICK)
 
     assert re.fullmatch(rf"{WHICH} was signed out because \w.*\. That was on 8 February 2026 at 12:00 UTC.", str(error))
