@@ -8,6 +8,10 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 TABLES = ("sessions", "session_tokens", "session_owners")
+"""The tables that hold as many rows after the churn as before it."""
+
+EVENTS = "session_events"
+"""This one only grows, until the purge deletes its rows; a fresh database has none."""
 SECONDS_TO_VACUUM = 900
 
 _TABLES = """
@@ -44,10 +48,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The statistics of all tables, and the sizes of their indexes, by name."""
+    """The statistics of `TABLES` and the sizes of their indexes, by name; those of `EVENTS` separately."""
 
     tables: dict[str, Table]
     indexes: dict[str, int]
+    events: Table
+    event_indexes: dict[str, int]
 
     @property
     def table_bytes(self) -> int:
@@ -61,11 +67,16 @@ class Snapshot:
 def snapshot(url: str) -> Snapshot:
     """Read the statistics. PostgreSQL's processes report theirs at most a second late."""
     with psycopg.connect(url, autocommit=True) as connection:
-        figures = {name: some for name, *some in connection.execute(_TABLES, [list(TABLES)])}
+        figures = {name: some for name, *some in connection.execute(_TABLES, [[*TABLES, EVENTS]])}
         # Counted, because PostgreSQL only estimates the number.
-        rows = {name: _number(connection.execute(_COUNT.format(Identifier(name)))) for name in TABLES}
-        indexes = {name: int(size) for name, size in connection.execute(_INDEXES, [list(TABLES)])}
-    return Snapshot({name: Table(rows[name], *figures[name]) for name in TABLES}, indexes)
+        rows = {name: _number(connection.execute(_COUNT.format(Identifier(name)))) for name in figures}
+        indexes, of_events = (
+            {name: int(size) for name, size in connection.execute(_INDEXES, [names])}
+            for names in (list(TABLES), [EVENTS])
+        )
+    tables = {name: Table(rows[name], *figures[name]) for name in figures}
+    events = tables.pop(EVENTS)
+    return Snapshot({name: tables[name] for name in TABLES}, indexes, events, of_events)
 
 
 def wait_for_autovacuum(url: str) -> None:

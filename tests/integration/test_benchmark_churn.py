@@ -44,4 +44,6 @@ def test_the_churn_leaves_as_many_rows_as_there_were(new_database: Callable[[str
     assert oldest[0] > job.began_at + timedelta(days=CHURN.days - RETENTION_DAYS)
     after = snapshot(url)
     assert after.tables["sessions"].rows == before.tables["sessions"].rows == CHURN.before.rows
+    # Each sign-in created one session and ended another.
+    assert (before.events.rows, after.events.rows) == (0, 2 * CHURN.sign_ins)
     assert set(before.indexes) == set(after.indexes)
