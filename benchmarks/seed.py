@@ -68,7 +68,8 @@ _NUMBERS = """
     CREATE TEMPORARY TABLE numbers AS
     SELECT n + 1 AS id, 1 + n %% %(users)s AS user_id, n / %(users)s %% %(agents)s AS device,
         n < %(users)s * %(ended_each)s AS has_ended,
-        now() - interval '1 day' * (%(last_days_ago)s + %(days_apart)s * (%(rows)s - n) / %(users)s) AS created_at
+        now() - interval '1 day' * (
+            %(last_days_ago)s + %(days_apart)s * (%(rows)s - n)::float / %(users)s) AS created_at
     FROM generate_series(0, %(rows)s - 1) AS n
 """
 _DEVICES = """

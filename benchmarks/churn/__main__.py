@@ -2,7 +2,7 @@
 
 import argparse
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
@@ -87,29 +87,33 @@ def _fill(job: Job, population: seed.Population) -> None:
 
 
 def _days(job: Job) -> Iterator[float]:
-    """Run all days; yield after each how many minutes it took. The day's purge runs beside the next day's sign-ins.
+    """Run all days; yield after each how many minutes it took. Nothing runs while the caller has the turn.
+
+    A day's purge runs beside the next day's sign-ins, that of the last day after them. The next day begins when both
+    have come to an end.
 
     Raises:
         RuntimeError: a process failed.
     """
-    done = _SPAWN.Value("q", 0)
-    users = [
-        _SPAWN.Process(target=run_users, args=(job, number, done), daemon=True) for number in range(job.churn.processes)
-    ]
-    for process in users:
-        process.start()
-    purge: BaseProcess | None = None
-    for day in range(1, job.churn.days + 1):
+    done, begun = _SPAWN.Value("q", 0), [_SPAWN.Event() for _ in range(job.churn.days)]
+    arguments = [(job, number, done, begun) for number in range(job.churn.processes)]
+    users = [_started(run_users, *some) for some in arguments]
+    for day in range(job.churn.days):
         began_at = datetime.now(UTC)
-        _wait(users, done, day * job.churn.users)
-        if purge:
-            _finish(purge)
-        purge = _SPAWN.Process(target=run_purge, args=(job, day), daemon=True)
-        purge.start()
-        if day == job.churn.days:
-            for process in [*users, purge]:
+        begun[day].set()
+        purge = _started(run_purge, job, day)
+        _wait(users, done, (day + 1) * job.churn.users)
+        _finish(purge)
+        if day == job.churn.days - 1:
+            for process in [*users, _started(run_purge, job, job.churn.days)]:
                 _finish(process)
         yield (datetime.now(UTC) - began_at) / timedelta(minutes=1)
+
+
+def _started(run: Callable[..., None], *arguments: object) -> BaseProcess:
+    process = _SPAWN.Process(target=run, args=arguments, daemon=True)
+    process.start()
+    return process
 
 
 def _wait(users: Sequence[BaseProcess], done: "Synchronized[int]", number: int) -> None:

@@ -1,11 +1,12 @@
 """The load: processes that run the service's use cases without HTTP, each as a real transaction of its own."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from multiprocessing.sharedctypes import Synchronized
+from multiprocessing.synchronize import Event
 from random import Random
 
 from benchmarks.churn.plan import RETENTION_DAYS, Churn
@@ -53,8 +54,12 @@ class Held:
     client: Client
 
 
-def run_users(job: Job, number: int, done: "Synchronized[int]") -> None:
-    """Run all days of each user whose id has the remainder *number*; count the sign-ins in *done*."""
+def run_users(job: Job, number: int, done: "Synchronized[int]", begun: Sequence[Event]) -> None:
+    """Run all days of each user whose id has the remainder *number*; count the sign-ins in *done*.
+
+    Args:
+        begun: for each day, what is set when it may begin.
+    """
     app = create_app(job.settings())
     random = Random(number)
     with app.app_context():
@@ -64,6 +69,7 @@ def run_users(job: Job, number: int, done: "Synchronized[int]") -> None:
             if user_id % job.churn.processes == number
         ]
         for day in range(job.churn.days):
+            begun[day].wait()
             random.shuffle(users)
             for place, user in enumerate(users):
                 now = job.began_at + (day + (place + 0.5) / len(users)) * DAY

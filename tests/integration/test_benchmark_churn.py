@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from multiprocessing import Value
+from multiprocessing import Event, Value
 
 import psycopg
 
@@ -23,10 +23,12 @@ def test_the_churn_leaves_as_many_rows_as_there_were(new_database: Callable[[str
     migrate(url, SECRET)
     seed_service(url, CHURN.before)
     job = Job(url, SECRET, CHURN, datetime.now(UTC) - timedelta(days=CHURN.days))
-    before, done = snapshot(url), Value("q", 0)
+    before, done, begun = snapshot(url), Value("q", 0), [Event() for _ in range(CHURN.days)]
+    for day in begun:
+        day.set()
 
     for number in range(CHURN.processes):
-        run_users(job, number, done)
+        run_users(job, number, done, begun)
     run_purge(job, CHURN.days)
 
     with psycopg.connect(url) as connection:
