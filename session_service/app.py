@@ -15,9 +15,11 @@ from session_service.components import NAME, Components
 from session_service.config import Settings
 from session_service.database.engine import db, migrate
 from session_service.services.current_session import PlainLookup
+from session_service.services.everywhere import Everywhere
+from session_service.services.feed import Feed
 from session_service.services.sessions import SessionService
 from session_service.services.sign_in import SignIn
-from session_service.views import admin, docs, ops, parsing, problems, request_hooks, sessions, validation
+from session_service.views import admin, docs, feed, ops, parsing, problems, request_hooks, sessions, validation
 from session_service.views.json_answers import JsonAnswers
 from session_service.views.openapi import describe_api
 from session_service.views.validate_fast import ValidateFast
@@ -70,6 +72,8 @@ def _build(settings: Settings) -> Components:
         user_directory=user_directory,
         sign_in=SignIn(settings),
         sessions=SessionService(settings, user_directory),
+        feed=Feed(settings),
+        everywhere=Everywhere(settings),
     )
 
 
@@ -81,7 +85,7 @@ def _register_views(app: Flask, built: Components) -> None:
     problems.init_app(app, jwt)
     api = problems.ProblemApi(app)
     describe_api(api, built.settings)
-    for blueprint in (sessions.bp, validation.validation, validation.introspection, admin.bp, ops.bp, docs.bp):
+    for blueprint in (sessions.bp, validation.validation, validation.introspection, admin.bp, feed.bp, ops.bp, docs.bp):
         api.register_blueprint(blueprint)
     app.register_blueprint(docs.assets)
     if built.settings.CORS_ALLOWED_ORIGINS:

@@ -189,7 +189,8 @@ def _amount(of: PersonalDataCount) -> str:
 
 
 def _summary(done: Purged) -> str:
-    return f"recorded {done.ends} ends, purged {done.sessions} sessions and {done.tokens} tokens"
+    rows = f"{done.sessions} sessions, {done.tokens} tokens and {done.events} events"
+    return f"recorded {done.ends} ends, purged {rows}"
 
 
 def _line(session: SessionView) -> str:

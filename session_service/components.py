@@ -8,6 +8,8 @@ from flask import current_app
 from session_service.auth_server.tokens import TokenVerifier
 from session_service.auth_server.user_directory import UserDirectory
 from session_service.config import Settings
+from session_service.services.everywhere import Everywhere
+from session_service.services.feed import Feed
 from session_service.services.sessions import SessionService
 from session_service.services.sign_in import SignIn
 
@@ -24,6 +26,8 @@ class Components:
     user_directory: UserDirectory
     sign_in: SignIn
     sessions: SessionService
+    feed: Feed
+    everywhere: Everywhere
 
 
 def components() -> Components:

@@ -25,12 +25,6 @@ _BLOCK_WITHOUT_IDLE_TIMEOUT = timedelta(days=7)
 
 KEYS = ("JWT_SECRET_KEY", "JWT_PUBLIC_KEY", "JWT_JWKS_URL")
 
-DROPPED = {
-    "STORE_USER_AGENT": "the raw user agent is not stored any more; no rule used it",
-    "WEB_THREADS": "the number of threads follows from DATABASE_CONNECTIONS",
-}
-"""Settings of earlier releases, and why they stop the start: an ignored setting would be taken for one that works."""
-
 
 class ConfigError(ValueError):
     """The settings are invalid. The message lists every problem on a line of its own, and contains no value."""
@@ -152,6 +146,14 @@ class Settings:
     MASK_ADDRESSES: bool = False
     """Store only the network of an address, IPv4 /24 or IPv6 /48. Rules then compare these networks."""
 
+    FEED_LEASE_SECONDS: float = _setting(1.0, checks.number(0, 10))
+    """How long a backend may trust a remembered yes, from the beginning of its last complete question to the
+    [feed](events.md): one lease after an end, no backend says yes, and `?everywhere=true` answers. 0: nobody may
+    remember. Lower it in two steps: see [the lease](events.md#the-lease)."""
+
+    EVENT_RETENTION_DAYS: int = _setting(7, checks.number(1, 3_650))
+    """How many days events are kept for readers of the feed before the purge deletes them."""
+
     RETENTION_DAYS: int = _setting(90, checks.number(0, 36_500))
     """How many days ended sessions are kept before the purge deletes them."""
 
@@ -212,7 +214,9 @@ class Settings:
         hints = get_type_hints(cls)
         values: dict[str, Any] = {}
         problems = [
-            f"{name} is no setting any more: {why}" for name, why in DROPPED.items() if environ.get(name, "").strip()
+            f"{name} is no setting any more: {why}"
+            for name, why in checks.DROPPED.items()
+            if environ.get(name, "").strip()
         ]
         for setting in fields(cls):
             text = environ.get(setting.name, "").strip()

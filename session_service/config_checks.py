@@ -14,11 +14,17 @@ Check = Callable[[Any], str | None]
 MIN_SERVICE_SECRET = 16
 MAX_PORT = 65_535
 
+DROPPED = {
+    "STORE_USER_AGENT": "the raw user agent is not stored any more; no rule used it",
+    "WEB_THREADS": "the number of threads follows from DATABASE_CONNECTIONS",
+}
+"""Settings of earlier releases, and why they stop the start: an ignored setting would be taken for one that works."""
+
 _ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9.-]+(?::([0-9]{1,5}))?")
 """No IPv6 literals: flask-cors would take their brackets for a pattern."""
 
 
-def number(least: int, most: int) -> Check:
+def number(least: float, most: float) -> Check:
     """Return a check that a number is from *least* to *most*."""
     return lambda value: None if least <= value <= most else f"must be from {least} to {most}"
 

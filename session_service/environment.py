@@ -11,6 +11,8 @@ def parser_of(hint: object) -> Callable[[str], object]:
     """
     if hint in (int, int | None):
         return _parse_integer
+    if hint is float:
+        return _parse_decimal
     if hint is bool:
         return _parse_boolean
     if hint == tuple[str, ...]:
@@ -24,6 +26,12 @@ def _parse_integer(text: str) -> int:
     if not re.fullmatch(r"-?[0-9]{1,18}", text):
         raise ValueError("must be a whole number")
     return int(text)
+
+
+def _parse_decimal(text: str) -> float:
+    if not re.fullmatch(r"-?[0-9]{1,9}(\.[0-9]{1,9})?", text):
+        raise ValueError("must be a number")
+    return float(text)
 
 
 def _parse_boolean(text: str) -> bool:

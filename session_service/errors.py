@@ -24,6 +24,7 @@
     ├── MethodNotAllowed
     ├── CurrentSessionUnknown
     ├── SessionLimitReached
+    ├── FeedPositionGone
     ├── SignInRateExceeded
     ├── Unavailable                a dependency of this service does not answer
     │   ├── DatabaseUnavailable
@@ -197,6 +198,13 @@ class SessionLimitReached(SessionServiceError):
 
     code = "session_limit_reached"
     detail = "You are signed in on as many devices as are allowed. Sign out on one of them first."
+
+
+class FeedPositionGone(SessionServiceError):
+    """Events after this position of the feed have been purged, or the position is of another database."""
+
+    code = "feed_position_gone"
+    detail = "The feed does not go back that far. Forget what you remember, and begin without a position."
 
 
 class SignInRateExceeded(SessionServiceError):

@@ -60,6 +60,21 @@ A difference above this means that a clock is wrong.
 """
 
 
+LEASE_WAITERS = 4
+"""Threads of a process that may wait for a lease to end (`everywhere`)."""
+
+LEASE_MARGIN_SECONDS = 0.05
+"""Longer than the lease by this: the clocks of two machines do not run at exactly the same rate."""
+
+FEED_WAITERS = 2
+"""Threads of a process that may wait until committed events can be read."""
+
+FEED_WAIT_SECONDS = 0.2
+"""For them at most; then the answer says that it is not complete."""
+
+FEED_PAUSE_SECONDS = 0.01
+"""Between two looks."""
+
 SPARE_THREADS = 2
 """Threads of a process for requests that wait for nothing."""
 
@@ -67,6 +82,6 @@ SPARE_THREADS = 2
 def threads_for(connections: int) -> int:
     """Return how many threads a process with so many database *connections* needs.
 
-    As many as may wait for the database, the auth server and a key at once, and `SPARE_THREADS`.
+    As many as may wait for the database, the auth server, a key, a lease and the feed at once, and `SPARE_THREADS`.
     """
-    return connections + AUTH_SERVER_CALLS + KEY_WAITERS + SPARE_THREADS
+    return connections + AUTH_SERVER_CALLS + KEY_WAITERS + LEASE_WAITERS + FEED_WAITERS + SPARE_THREADS

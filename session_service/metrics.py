@@ -73,6 +73,14 @@ tokens_refused = _counter(
     ("missing", "malformed", "signature", "algorithm", "expired", "not_yet_valid", "claims"),
 )
 
+feed_polls = _counter("feed_polls", "Questions to the feed, by answer.", "outcome", ("complete", "incomplete", "gone"))
+everywhere_waits = _counter(
+    "everywhere_waits",
+    "Ends with `everywhere`: waited for the lease, or answered at once because too many waited.",
+    "outcome",
+    ("waited", "refused"),
+)
+
 database_wait = _histogram("database_wait_seconds", "How long transactions waited that found no connection free.")
 database_transactions = _histogram(
     "database_transaction_seconds", "Duration of transactions that write, connection wait included."

@@ -37,6 +37,10 @@ class Token:
     is_admin: bool
 
 
+SERVICE_PREFIX = "service:"
+"""Begins the name of a principal that is a service."""
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """The caller: a user (perhaps an admin) identified by a token, or a service identified by its name."""
@@ -50,7 +54,7 @@ class Principal:
     @property
     def name(self) -> str:
         """The value for `ended_by`: the user's id, or `service:` and the service's name."""
-        return self.user_id if self.user_id is not None else f"service:{self.service}"
+        return self.user_id if self.user_id is not None else f"{SERVICE_PREFIX}{self.service}"
 
 
 @dataclass(frozen=True, slots=True)

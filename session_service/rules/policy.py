@@ -9,10 +9,12 @@ from datetime import datetime, timedelta
 
 from session_service.limits import MAX_CLOCK_LAG
 from session_service.records import (
+    SERVICE_PREFIX,
     EndReason,
     LimitPolicy,
     ObservedDevice,
     Principal,
+    SessionEvent,
     SignInLimits,
     SignInPlan,
     SignInRefusal,
@@ -154,6 +156,19 @@ def reason_of(by: Principal, owner_id: str, *, is_current: bool) -> EndReason:
     if by.user_id != owner_id:
         return "admin"
     return "logout" if is_current else "revoked"
+
+
+def actor_of(event: SessionEvent) -> str:
+    """Return what kind of caller caused *event*: `user`, `admin`, `service:` and a name, `policy` or `system`."""
+    match event.reason:
+        case "admin":
+            by = event.initiated_by or ""
+            return by if by.startswith(SERVICE_PREFIX) else "admin"
+        case "limit":
+            return "policy"
+        case "idle" | "expired":
+            return "system"
+    return "user"
 
 
 def may_sign_in_again(sessions: Sequence[StoredSession], now: datetime, idle: timedelta | None) -> bool:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import NotRequired, TypedDict
 
-from session_service.records import Because, EndReason, IpSource
+from session_service.records import Because, CreationReason, EndReason, IpSource
 
 
 class SessionView(TypedDict):
@@ -38,6 +38,42 @@ class Liveness(TypedDict):
     session_id: int | None
     user_id: int | str
     expires_at: datetime | None
+    idle_expires_at: datetime | None
+
+
+class EventData(TypedDict):
+    """What happened to which session."""
+
+    session_id: int
+    user_id: int | str | None
+    """None if the user was erased."""
+    reason: EndReason | CreationReason
+    actor: str
+    """`user`, `admin`, `service:` and a name, `policy` (the device limit) or `system` (a time limit)."""
+    successor_id: int | None
+    because: Because | None
+    device_name: str | None
+    new_device: NotRequired[bool | None]
+    """Present only for `session.created`."""
+
+
+class EventView(TypedDict):
+    """An event as services see it."""
+
+    id: int
+    type: str
+    """`session.created` or `session.ended`."""
+    timestamp: datetime
+    data: EventData
+
+
+class FeedPage(TypedDict):
+    """The answer of the feed."""
+
+    events: list[EventView]
+    position: str
+    complete: bool
+    lease_seconds: float
 
 
 class Introspection(TypedDict):

@@ -12,7 +12,7 @@ from functools import partial
 from time import monotonic, sleep
 
 from session_service.config import Settings
-from session_service.database import purge_queries
+from session_service.database import event_queries, purge_queries
 from session_service.database.transaction import transaction
 from session_service.records import EndReason, PurgeRuns, UnendedSession
 from session_service.rules import policy
@@ -30,6 +30,8 @@ class Purged:
     """Deleted sessions: they ended `RETENTION_DAYS` ago or earlier."""
     tokens: int = 0
     """Deleted tokens: they had expired (`exp`)."""
+    events: int = 0
+    """Deleted events: they were recorded `EVENT_RETENTION_DAYS` ago or earlier."""
     longest_seconds: float = 0.0
     """Duration of the longest transaction."""
 
@@ -51,9 +53,15 @@ def purge(settings: Settings, *, now: datetime, batch: int) -> Iterator[Purged]:
     for sessions in _batches(done, partial(purge_queries.delete_ended, kept_since, batch), batch):
         done.sessions += sessions
         yield done
+    events_since = _events_kept_since(settings, now)
+    for events in _batches(done, partial(event_queries.delete_events, events_since, batch), batch):
+        done.events += events
+        yield done
     for unused in _unused_owners_in_pages(batch):
         _in_transaction(done, partial(purge_queries.delete_owners, unused))
         yield done
+    with transaction(writes=True):
+        event_queries.forget_other_cluster()
     with transaction(writes=True):
         purge_queries.add_run(done.ends, done.sessions, done.tokens, now)
 
@@ -73,6 +81,7 @@ def would_purge(settings: Settings, *, now: datetime, batch: int) -> Purged:
     with transaction(takes_long=True):
         counted.sessions += purge_queries.count_ended(kept_since)
         counted.tokens = purge_queries.count_expired_tokens(now)
+        counted.events = event_queries.count_events(_events_kept_since(settings, now))
     return counted
 
 
@@ -82,6 +91,10 @@ def _kept_since(settings: Settings, now: datetime) -> datetime:
     At least the last 60 seconds are kept, because the limit of sign-ins per minute counts rows.
     """
     return now - max(timedelta(days=settings.RETENTION_DAYS), policy.SIGN_IN_WINDOW)
+
+
+def _events_kept_since(settings: Settings, now: datetime) -> datetime:
+    return now - timedelta(days=settings.EVENT_RETENTION_DAYS)
 
 
 def _record(ends: Mapping[UnendedSession, object], settings: Settings, now: datetime) -> int:

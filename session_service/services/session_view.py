@@ -3,9 +3,9 @@
 from datetime import datetime
 
 from session_service.config import Settings
-from session_service.records import Principal, StoredSession
+from session_service.records import Principal, SessionEvent, StoredSession
 from session_service.rules import policy
-from session_service.services.answers import SessionView
+from session_service.services.answers import EventData, EventView, SessionView
 
 
 def present(
@@ -38,6 +38,22 @@ def present(
         view["ended_by"] = session.ended_by
         view["because"] = session.because
     return view
+
+
+def present_event(event: SessionEvent, settings: Settings) -> EventView:
+    """Return *event* as services see it."""
+    data = EventData(
+        session_id=event.session_id,
+        user_id=None if event.user_id is None else shown_user_id(event.user_id, settings),
+        reason=event.reason,
+        actor=policy.actor_of(event),
+        successor_id=event.successor_id,
+        because=event.because,
+        device_name=event.device_name,
+    )
+    if event.what == "created":
+        data["new_device"] = event.is_new_device
+    return EventView(id=event.id, type=f"session.{event.what}", timestamp=event.at, data=data)
 
 
 def shown_user_id(user_id: str, settings: Settings) -> int | str:

@@ -169,6 +169,7 @@ class SessionService:
             session_id=session.id if session else None,
             user_id=shown_user_id(token.user_id, self.settings),
             expires_at=session.expires_at if session else None,
+            idle_expires_at=policy.idle_expires_at(session, self.settings.idle) if session else None,
         )
 
     def introspect(self, token: Token | None, *, now: datetime) -> Introspection:

@@ -1,8 +1,9 @@
 """What admins and services do with a user's sessions."""
 
+from typing import Any
+
 from session_service import errors
 from session_service.components import components
-from session_service.records import Because
 from session_service.services.answers import SessionView
 from session_service.views.guards import GUARDED, caller, require_admin_or_service
 from session_service.views.parsing import StrictBlueprint, parse_owner, refuse_large_body
@@ -38,13 +39,17 @@ def list_user_sessions(query: dict[str, bool], user_id: str) -> list[SessionView
 @bp.arguments(EndCause(), location="query")
 @bp.response(200, ClosedMany())
 @bp.doc(operationId="endUserSessions", security=SECURITY, responses=documented(*ADMIN_GUARDED))
-def end_user_sessions(query: dict[str, Because | None], user_id: str) -> dict[str, object]:
+def end_user_sessions(query: dict[str, Any], user_id: str) -> dict[str, object]:
     """Close all of a user's sessions.
 
     `because` says why, for the person who reads it on a device that was signed out; without it that is "an
     administrator".
     """
     closed = components().sessions.delete_user_sessions(
-        parse_owner(user_id), by=caller.principal, now=caller.now, current_id=caller.current_id, **query
+        parse_owner(user_id),
+        by=caller.principal,
+        now=caller.now,
+        current_id=caller.current_id,
+        because=query.get("because"),
     )
-    return closed_many(closed)
+    return closed_many(closed, components().everywhere.wait_if(query["everywhere"]))

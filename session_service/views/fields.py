@@ -1,5 +1,6 @@
 """The kinds of fields that the schemas are made of."""
 
+import re
 from datetime import datetime
 from typing import Any, get_args
 
@@ -14,6 +15,7 @@ VOCABULARIES: dict[str, tuple[tuple[str, ...], str]] = {
     "DeviceType": (get_args(DeviceType), "The kind of device; TVs and consoles are `web`."),
     "IpSource": (get_args(IpSource), "Whether the service observed the address or the client reported it."),
     "EndReason": (get_args(EndReason), "Why a session ended."),
+    "EventType": (("session.created", "session.ended"), "What happened."),
     "EndCause": (get_args(Because), "The cause that an admin or a service gave for an end."),
     "DirectoryState": (get_args(DirectoryState), "The result of this process's last call to the user directory."),
 }
@@ -24,6 +26,8 @@ COMPONENT = "x-component"
 
 STORABLE_PATTERN = r"^[^\u0000]*$"
 """`is_storable` as a regular expression of JSON Schema (ECMA-262), which cannot describe lone surrogates."""
+
+_POSITION = re.compile(r"^([0-9]{1,18})-([0-9]{1,18})$")
 
 _TRUE, _FALSE = {"true", "1"}, {"false", "0"}
 
@@ -67,11 +71,24 @@ def instant(description: str, example: str, *, nullable: bool = False) -> Instan
     return Instant(required=True, allow_none=nullable, metadata={"description": description, "example": example})
 
 
+class Position(fields.String):
+    """A position of the feed: two numbers. Callers only repeat it."""
+
+    def __init__(self, description: str) -> None:
+        super().__init__(load_default=None, metadata={"description": description, "pattern": _POSITION.pattern})
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        match = _POSITION.fullmatch(super()._deserialize(value, attr, data, **kwargs))
+        if match is None:
+            raise ValidationError("Not a position of the feed.")
+        return int(match[1]), int(match[2])
+
+
 class UserId(fields.Field[int | str]):
     """An integer, or a string with `USER_ID_TYPE=string`."""
 
-    def __init__(self) -> None:
-        super().__init__(required=True, metadata={COMPONENT: "UserId"})
+    def __init__(self, *, allow_none: bool = False) -> None:
+        super().__init__(required=True, allow_none=allow_none, metadata={COMPONENT: "UserId"})
 
 
 class Vocabulary(fields.String):

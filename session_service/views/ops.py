@@ -15,6 +15,7 @@ from session_service.errors import DatabaseUnavailable, NotReady
 from session_service.limits import READINESS_DATABASE_SECONDS
 from session_service.records import EndReason
 from session_service.services import purge
+from session_service.services.feed import behind_seconds
 from session_service.services.readiness import readiness
 from session_service.views.parsing import StrictBlueprint
 from session_service.views.problems import documented
@@ -58,18 +59,25 @@ def readyz() -> dict[str, object]:
 def show_metrics() -> Response:
     """Return the metrics of all workers of this server, for Prometheus.
 
-    The counts of commands are read from the database, and are omitted while it does not answer.
+    The counts of commands and the state of the feed are read from the database, and are omitted while it does not
+    answer.
     """
-    return Response(metrics.exposition(_totals_of_commands()), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+    return Response(metrics.exposition(_read_from_database()), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
-def _totals_of_commands() -> Iterator[Metric]:
-    """Yield the counts that commands keep in the database, because nothing scrapes their processes."""
+def _read_from_database() -> Iterator[Metric]:
+    """Yield how far the feed is behind, and the counts of commands: nothing scrapes their processes."""
     try:
         with at_most(READINESS_DATABASE_SECONDS):
             done, ends = purge.totals()
+            behind = behind_seconds(utcnow())
     except DatabaseUnavailable:
         return
+    yield GaugeMetricFamily(
+        "session_service_feed_behind_seconds",
+        "How long the oldest committed event waits for a transaction under way, before the feed can show it.",
+        behind,
+    )
     ended = CounterMetricFamily(
         "session_service_command_sessions_ended", "Sessions that commands ended.", labels=["reason"]
     )

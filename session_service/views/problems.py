@@ -38,6 +38,7 @@ STATUS: dict[type[SessionServiceError], int] = {
     errors.MethodNotAllowed: 405,
     errors.CurrentSessionUnknown: 409,
     errors.SessionLimitReached: 409,
+    errors.FeedPositionGone: 410,
     errors.SignInRateExceeded: 429,
     errors.InternalError: 500,
     errors.DatabaseUnavailable: 503,

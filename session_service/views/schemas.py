@@ -80,11 +80,20 @@ class SessionCreated(SessionResponse):
     )
 
 
+EVERYWHERE = "Answer one lease later, when no backend says yes to what has ended."
+
+
 class Closed(Answer):
     """The session has ended, by this call or before."""
 
     success = fields.Boolean(required=True, metadata={"example": True})
     message = fields.String(required=True, metadata={"example": "Session closed successfully"})
+    everywhere = fields.Boolean(
+        metadata={
+            "description": "Only if asked for. False: too many calls waited, so this one did not.",
+            "example": True,
+        }
+    )
 
 
 class ClosedMany(Closed):
@@ -94,15 +103,16 @@ class ClosedMany(Closed):
     closed = fields.Integer(required=True, metadata={"example": 2})
 
 
-def closed(message: str) -> dict[str, object]:
-    """Return the answer `Closed` with *message*."""
-    return {"success": True, "message": message}
+def closed(message: str, everywhere: bool | None = None) -> dict[str, object]:
+    """Return the answer `Closed` with *message*; *everywhere* is None if it was not asked for."""
+    asked = {} if everywhere is None else {"everywhere": everywhere}
+    return {"success": True, "message": message, **asked}
 
 
-def closed_many(number: int) -> dict[str, object]:
+def closed_many(number: int, everywhere: bool | None = None) -> dict[str, object]:
     """Return the answer `ClosedMany` for *number* sessions."""
     sessions = "1 session" if number == 1 else f"{number} sessions"
-    return {**closed(f"{sessions} closed successfully"), "closed": number}
+    return {**closed(f"{sessions} closed successfully", everywhere), "closed": number}
 
 
 class DeviceCount(Answer):
@@ -120,6 +130,11 @@ class Validation(Answer):
     user_id = UserId()
     expires_at = instant(
         "When the session's lifetime ends; null without a session.", "2025-03-10T10:30:00Z", nullable=True
+    )
+    idle_expires_at = instant(
+        "When it ends without further activity; null without a session, or if the idle timeout is off.",
+        "2025-02-15T15:45:00Z",
+        nullable=True,
     )
 
 
@@ -151,13 +166,19 @@ class IncludeInactive(Schema):
     include_inactive = Flag("Also list the newest 100 ended sessions.")
 
 
-class EndCause(Schema):
+class EndEverywhere(Schema):
+    """The query parameter of every call that ends sessions."""
+
+    everywhere = Flag(EVERYWHERE)
+
+
+class EndCause(EndEverywhere):
     """The query by which an admin or a service says why it ends a user's sessions."""
 
     because = Vocabulary("EndCause", "For the person who reads it on a device that was signed out.")
 
 
-class ExcludeCurrent(Schema):
+class ExcludeCurrent(EndEverywhere):
     """The query parameters of `logout-all`."""
 
     exclude_current = Flag("Do not end the session that this call belongs to.")

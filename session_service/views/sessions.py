@@ -20,6 +20,7 @@ from session_service.views.schemas import (
     Closed,
     ClosedMany,
     DeviceCount,
+    EndEverywhere,
     ExcludeCurrent,
     IncludeInactive,
     SessionCreate,
@@ -94,24 +95,29 @@ def get_session(session_id: str) -> SessionView:
 
 
 @bp.delete("/session/<session_id>", parameters=[SESSION_ID])
+@bp.arguments(EndEverywhere(), location="query")
 @bp.response(200, Closed())
-@bp.doc(operationId="endSession", responses=documented(*GUARDED, *ADOPTING, errors.SessionNotFound))
-def end_session(session_id: str) -> dict[str, object]:
+@bp.doc(
+    operationId="endSession",
+    responses=documented(*GUARDED, *ADOPTING, errors.ValidationFailed, errors.SessionNotFound),
+)
+def end_session(query: dict[str, bool], session_id: str) -> dict[str, object]:
     """Close one session of the caller's own, or of any user as an admin; repeating it gives the same answer."""
     components().sessions.delete_session(
         parse_session_id(session_id), by=user.principal, now=user.now, current_id=user.current_id
     )
-    return closed("Session closed successfully")
+    return closed("Session closed successfully", components().everywhere.wait_if(query["everywhere"]))
 
 
 @bp.delete("/logout")
+@bp.arguments(EndEverywhere(), location="query")
 @bp.response(200, Closed(), example=closed("Current session closed successfully"))
-@bp.doc(operationId="logout", responses=documented(*GUARDED, errors.NoCurrentSession))
+@bp.doc(operationId="logout", responses=documented(*GUARDED, errors.ValidationFailed, errors.NoCurrentSession))
 @allows_ended_session
-def logout() -> dict[str, object]:
+def logout(query: dict[str, bool]) -> dict[str, object]:
     """Close the session that this call comes from; repeating it gives the same answer."""
     components().sessions.logout(user.current, by=user.principal, now=user.now)
-    return closed("Current session closed successfully")
+    return closed("Current session closed successfully", components().everywhere.wait_if(query["everywhere"]))
 
 
 @bp.delete("/logout-all")
@@ -125,7 +131,8 @@ def logout_all(query: dict[str, bool]) -> dict[str, object]:
     """Close all of the caller's sessions, the current one included unless it is excluded."""
     ends = components().sessions
     end = ends.delete_other_sessions if query["exclude_current"] else ends.delete_user_sessions
-    return closed_many(end(user.token.user_id, by=user.principal, now=user.now, current_id=user.current_id))
+    number = end(user.token.user_id, by=user.principal, now=user.now, current_id=user.current_id)
+    return closed_many(number, components().everywhere.wait_if(query["everywhere"]))
 
 
 @bp.get("/active-devices-count")

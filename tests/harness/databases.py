@@ -22,7 +22,7 @@ from tests.harness.postgres import start_shared_postgres, stop_shared_postgres
 from tests.harness.support import settings
 from tests.run_folder import IS_OWNER, RUN_FOLDER
 
-KEPT = {"purge_totals"}
+KEPT = {"purge_totals", "purged_events"}
 """Tables with rows that a migration puts there."""
 
 _postgres_options: list[str] = []

@@ -25,13 +25,17 @@ SECONDS = {"m": 60, "h": 3_600, "d": 86_400}
 
 
 def known_metrics() -> dict[str, set[str]]:
-    """Return the labels of every metric by its name; what ends in `_seconds` and is no timestamp is a histogram."""
+    """Return the labels of every metric by its name.
+
+    What ends in `_seconds` is a histogram, unless it is an instant or a delay.
+    """
     ours = [one for one in vars(metrics).values() if isinstance(one, MetricWrapperBase)]
     own = {f"{one._name}{'_total' if isinstance(one, Counter) else ''}": set(one._labelnames) for one in ours}
     return own | {
         "session_service_purge_last_run_timestamp_seconds": set(),
         "session_service_purge_runs_total": set(),
         "session_service_purged_total": {"what"},
+        "session_service_feed_behind_seconds": set(),
         "session_service_command_sessions_ended_total": {"reason"},
     }
 
@@ -40,7 +44,7 @@ def known_series() -> dict[str, set[str]]:
     """Return the labels of every series by its name: a histogram has three."""
     series = {"up": BY_PROMETHEUS}
     for name, labels in known_metrics().items():
-        if name.endswith("_seconds") and not name.endswith("_timestamp_seconds"):
+        if name.endswith("_seconds") and not name.endswith(("_timestamp_seconds", "_behind_seconds")):
             series |= {f"{name}_{part}": labels | BY_PROMETHEUS for part in ("count", "sum")}
             series[f"{name}_bucket"] = labels | BY_PROMETHEUS | {"le"}
         else:

@@ -19,12 +19,32 @@ class Numbers:
     """Sequences of calls by a device whose session somebody else ended."""
     token_edits: int
     """Random edits of one token."""
+    raced_events: int
+    """Events that processes write while others read the feed."""
+    raced_ends: int
+    """Ends while readers that remember are asked all the time."""
     examples: int
     """Inputs of every other property."""
 
 
-FULL = Numbers(schema_cases=20_000, model_examples=50, forced_end_examples=40, token_edits=100_000, examples=100)
-QUICK = Numbers(schema_cases=800, model_examples=5, forced_end_examples=5, token_edits=2_000, examples=20)
+FULL = Numbers(
+    schema_cases=20_000,
+    model_examples=50,
+    forced_end_examples=40,
+    token_edits=100_000,
+    raced_events=20_000,
+    raced_ends=100_000,
+    examples=100,
+)
+QUICK = Numbers(
+    schema_cases=800,
+    model_examples=5,
+    forced_end_examples=5,
+    token_edits=2_000,
+    raced_events=800,
+    raced_ends=1_000,
+    examples=20,
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -82,5 +82,5 @@ def test_every_endpoint_answers_every_caller_as_documented(make_app: MakeApp, en
         still = victim.get("/sessions/validate")
         assert (still.status_code, still.json["session_id"]) == (200, victim.id)
     if response.status_code == 401:
-        scheme = "Basic" if path.endswith("introspect") else "Bearer"
+        scheme = "Basic" if path.endswith(("introspect", "feed")) else "Bearer"
         assert response.headers["WWW-Authenticate"].startswith(scheme)

@@ -45,9 +45,9 @@ def test_people_list_end_and_purge_by_commands(make_app: MakeApp) -> None:
     assert listed[1].count("admin 2026-02-09T12:00:00Z by service:cli") == 2
     # A retention of 0 days is allowed; both commands warn of it.
     assert (would[0], would[2].count("\n"), would[2].startswith("warning: RETENTION_DAYS is shorter")) == (0, 1, True)
-    assert would[1] == "would have recorded 0 ends, purged 2 sessions and 0 tokens\n"
+    assert would[1] == "would have recorded 0 ends, purged 2 sessions, 0 tokens and 0 events\n"
     assert purged[0] == 0
-    assert purged[1].startswith("recorded 0 ends, purged 2 sessions and 0 tokens; longest transaction ")
+    assert purged[1].startswith("recorded 0 ends, purged 2 sessions, 0 tokens and 0 events; longest transaction ")
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,13 @@ def test_a_live_session_is_alive(sign_in: SignIn) -> None:
 
     assert (response.status_code, response.json) == (
         200,
-        {"active": True, "session_id": phone.id, "user_id": 74, "expires_at": phone.session["expires_at"]},
+        {
+            "active": True,
+            "session_id": phone.id,
+            "user_id": 74,
+            "expires_at": phone.session["expires_at"],
+            "idle_expires_at": response.json["idle_expires_at"],  # later than before, by this call
+        },
     )
     assert response.headers["X-Session-Id"] == str(phone.id)
     assert response.headers["X-User-Id"] == "74"
@@ -123,7 +129,7 @@ def test_where_it_is_allowed_a_token_may_do_without_a_session(make_app: MakeApp)
 
     assert (response.status_code, response.json) == (
         200,
-        {"active": True, "session_id": None, "user_id": 74, "expires_at": None},
+        {"active": True, "session_id": None, "user_id": 74, "expires_at": None, "idle_expires_at": None},
     )
     assert response.headers["X-User-Id"] == "74"
     assert "X-Session-Id" not in response.headers

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from session_service.config import DROPPED, ConfigError, Settings
+from session_service.config import ConfigError, Settings
+from session_service.config_checks import DROPPED
 from session_service.database.engine import database_url, engine_options
 from tests.harness.environment import environment_with
 from tests.harness.paths import PROJECT

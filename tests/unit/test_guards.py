@@ -9,6 +9,7 @@ GUARDS = {
     "sessions": require_user,
     "validation": require_user,
     "introspection": require_service,
+    "feed": require_service,
     "admin": require_admin_or_service,
 }
 
@@ -29,11 +30,11 @@ def test_no_guarded_route_answers_without_credentials(app: Flask) -> None:
         for method in (rule.methods or set()) - {"OPTIONS"}:
             response = client.open(path, method=method)
             assert response.status_code == 401, (method, path)
-            scheme = "Basic" if rule.endpoint.startswith("introspection") else "Bearer"
+            scheme = "Basic" if GUARDS[rule.endpoint.rpartition(".")[0]] is require_service else "Bearer"
             assert response.headers["WWW-Authenticate"].startswith(scheme)
             tried += 1
 
-    assert tried == 17
+    assert tried == 19
 
 
 def test_only_create_skips_the_current_session_and_only_logout_allows_an_ended_one(app: Flask) -> None:
