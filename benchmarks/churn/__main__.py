@@ -3,7 +3,6 @@
 import argparse
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
@@ -11,10 +10,9 @@ from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from random import Random
 
-from benchmarks import seed
-from benchmarks.churn import compare
+from benchmarks.churn import compare, rows
 from benchmarks.churn.load import Job, run_purge, run_users
-from benchmarks.churn.plan import FULL, POSTGRES_SETTINGS, QUICK, Churn
+from benchmarks.churn.plan import FULL, POSTGRES_SETTINGS, QUICK, Churn, smaller
 from benchmarks.churn.plot import draw
 from benchmarks.churn.report import Report, Result
 from benchmarks.churn.tables import snapshot, wait_for_autovacuum
@@ -38,7 +36,7 @@ def main() -> None:
     arguments = parser.parse_args()
     churn = QUICK if arguments.quick else FULL
     if arguments.users:
-        churn = replace(churn, users=arguments.users, newcomers=min(churn.newcomers, arguments.users // 2))
+        churn = smaller(churn, arguments.users)
     with postgres({**POSTGRES_SETTINGS, "autovacuum_naptime": churn.naptime}) as database:
         result = run(database, churn)
         machine = describe_machine({"PostgreSQL": database.version()})
@@ -58,7 +56,7 @@ def run(database: Postgres, churn: Churn) -> Result:
     began_at = datetime.now(UTC) - timedelta(days=churn.days)
     churned, fresh = (Job(database.new_database(name), secret, churn, began_at) for name in ("churned", "fresh"))
     say(f"seeding {churn.before.rows:,} sessions of {churn.users:,} users")
-    _fill(churned, churn.before)
+    rows.fill(churned.url, secret, churn.before)
     days = [snapshot(churned.url)]
     for number, minutes in enumerate(_days(churned), 1):
         days.append(snapshot(churned.url))
@@ -68,7 +66,7 @@ def run(database: Postgres, churn: Churn) -> Result:
     days.append(snapshot(churned.url))
     database.set({"autovacuum": "off", "checkpoint_timeout": "1h"})
     say("seeding the fresh database")
-    _fill(fresh, churn.fresh)
+    rows.fill(fresh.url, secret, churn.fresh)
     new = snapshot(fresh.url)
     say("writing activity")
     hot = {
@@ -79,11 +77,6 @@ def run(database: Postgres, churn: Churn) -> Result:
         turns.append(turn)
         say(f"round {turn.round + 1} of {churn.turns.rounds}: {turn.subject:20} {turn.us:7.0f} µs")
     return Result(new, days, hot, turns)
-
-
-def _fill(job: Job, population: seed.Population) -> None:
-    seed.migrate(job.url, job.secret)
-    seed.seed_service(job.url, population)
 
 
 def _days(job: Job) -> Iterator[float]:

@@ -42,7 +42,12 @@ class Job:
     """The beginning of the simulated days."""
 
     def settings(self) -> Settings:
-        return Settings(DATABASE_URL=self.url, JWT_SECRET_KEY=self.secret, RETENTION_DAYS=RETENTION_DAYS)
+        return Settings(
+            DATABASE_URL=self.url,
+            JWT_SECRET_KEY=self.secret,
+            RETENTION_DAYS=RETENTION_DAYS,
+            EVENT_RETENTION_DAYS=RETENTION_DAYS,
+        )
 
 
 @dataclass(frozen=True)

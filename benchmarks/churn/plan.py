@@ -1,8 +1,8 @@
 """The sizes of a run, the populations of the two databases, and the targets.
 
 The days of a run are simulated: each use case is given its instant. Each user signs in once a day, and has three active
-sessions all the time. The purge runs once a day and keeps ended sessions for a week, so there are as many ended
-sessions at the end as at the beginning. The database that the result is compared with is filled with exactly that many.
+sessions all the time. The purge runs once a day and keeps ended sessions and events for a week, so there are as many of
+them at the end as at the beginning. The database that the result is compared with is filled with exactly that many.
 """
 
 from dataclasses import dataclass, replace
@@ -92,3 +92,14 @@ QUICK = Churn(
     turns=Turns(rounds=2, seconds=0.2, warm_up=0.1),
     naptime="1s",
 )
+
+
+def smaller(churn: Churn, users: int) -> Churn:
+    """Return *churn* with fewer users.
+
+    Each signs in only once while costs are measured, so the turns are shorter, too.
+    """
+    share = users / churn.users
+    turns = replace(churn.turns, seconds=churn.turns.seconds * share, warm_up=churn.turns.warm_up * share)
+    some = {name: max(round(getattr(churn, name) * share), 1) for name in ("hot", "newcomers")}
+    return replace(churn, users=users, turns=turns, **some)

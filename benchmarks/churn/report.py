@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from benchmarks.churn.compare import CHURNED, FRESH, REQUESTS, HotShare
 from benchmarks.churn.plan import MOST, RETENTION_DAYS, Churn
-from benchmarks.churn.tables import EVENTS, TABLES, Snapshot
+from benchmarks.churn.tables import TABLES, Snapshot
 from benchmarks.measure import Turn
 from benchmarks.report import TRIAL
 from benchmarks.results import Figure, figure
@@ -92,8 +92,6 @@ class Report:
             + f"| HOT share of {hot[FRESH].writes:,} activity writes | {shares} | | |\n"
             + f"| HOT share of the activity writes while sessions were created | | {self._hot_share():.1f} % | | |\n"
             + f"\nDead rows left by autovacuum: {dead}, of {last.tables['sessions'].rows:,} sessions.\n"
-            + f"\nNot compared: `{EVENTS}` with {last.events.rows:,} rows, {last.events.bytes / MIB:,.0f} MiB, and"
-            + f" {sum(last.event_indexes.values()) / MIB:,.0f} MiB of indexes. A fresh database has none of them.\n"
         )
 
     def _rows(self) -> Iterator[Row]:

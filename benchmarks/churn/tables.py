@@ -7,11 +7,7 @@ from typing import Any
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-TABLES = ("sessions", "session_tokens", "session_owners")
-"""The tables that hold as many rows after the churn as before it."""
-
-EVENTS = "session_events"
-"""This one only grows, until the purge deletes its rows; a fresh database has none."""
+TABLES = ("sessions", "session_tokens", "session_owners", "session_events")
 SECONDS_TO_VACUUM = 900
 
 _TABLES = """
@@ -48,12 +44,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The statistics of `TABLES` and the sizes of their indexes, by name; those of `EVENTS` separately."""
+    """The statistics of all tables, and the sizes of their indexes, by name."""
 
     tables: dict[str, Table]
     indexes: dict[str, int]
-    events: Table
-    event_indexes: dict[str, int]
 
     @property
     def table_bytes(self) -> int:
@@ -67,16 +61,11 @@ class Snapshot:
 def snapshot(url: str) -> Snapshot:
     """Read the statistics. PostgreSQL's processes report theirs at most a second late."""
     with psycopg.connect(url, autocommit=True) as connection:
-        figures = {name: some for name, *some in connection.execute(_TABLES, [[*TABLES, EVENTS]])}
+        figures = {name: some for name, *some in connection.execute(_TABLES, [list(TABLES)])}
         # Counted, because PostgreSQL only estimates the number.
-        rows = {name: _number(connection.execute(_COUNT.format(Identifier(name)))) for name in figures}
-        indexes, of_events = (
-            {name: int(size) for name, size in connection.execute(_INDEXES, [names])}
-            for names in (list(TABLES), [EVENTS])
-        )
-    tables = {name: Table(rows[name], *figures[name]) for name in figures}
-    events = tables.pop(EVENTS)
-    return Snapshot({name: tables[name] for name in TABLES}, indexes, events, of_events)
+        rows = {name: _number(connection.execute(_COUNT.format(Identifier(name)))) for name in TABLES}
+        indexes = {name: int(size) for name, size in connection.execute(_INDEXES, [list(TABLES)])}
+    return Snapshot({name: Table(rows[name], *figures[name]) for name in TABLES}, indexes)
 
 
 def wait_for_autovacuum(url: str) -> None:
