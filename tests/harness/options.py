@@ -52,6 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--quick", action="store_true", help="small numbers of generated inputs; commits do not wait for the disk"
     )
+    parser.addoption("--screenshots", action="store_true", help="write the pictures of docs/images anew")
     parser.addoption("--schema-cases", type=int, help="requests that are generated from the OpenAPI document")
     parser.addoption("--model-examples", type=int, help="sequences of up to 50 steps for the model")
 
