@@ -62,7 +62,7 @@ def turn(number: int, subject: str, us: float) -> Turn:
 
 
 KEYS = (
-    *("wsgi", "bare", "validate", "my-sessions", "create", "node-session"),
+    *("wsgi", "bare", "validate", "my-sessions", "create", "feed", "node-session"),
     *("alternative-current", "alternative-my-sessions", "alternative-create"),
     *("validate-small", "validate-large", "my-sessions-small", "my-sessions-large"),
 )
