@@ -46,6 +46,10 @@ format: .venv/made  ## Format the code with ruff
 docs: .venv/made  ## Write the table of docs/settings.md from config.py
 	$(BIN)/python scripts/settings_table.py
 
+.PHONY: screenshots
+screenshots: .venv/made  ## Take the pictures of docs/images anew
+	$(BIN)/python -m pytest --quick --screenshots tests/e2e/browser/test_demo.py
+
 .PHONY: requirements
 requirements: .venv/made  ## Pin what production installs, with hashes, from setup.cfg
 	CUSTOM_COMPILE_COMMAND='make requirements' $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras \
@@ -63,9 +67,19 @@ audit: .venv/made  ## Look up known vulnerabilities of the pinned packages (need
 	.venv/bench/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	@touch $@
 
+.venv/bench/node/made: .venv/bench/made benchmarks/node/package.json benchmarks/node/package-lock.json
+	mkdir -p .venv/bench/node
+	cp benchmarks/node/package.json benchmarks/node/package-lock.json .venv/bench/node
+	npm ci --prefix .venv/bench/node --no-audit --no-fund --ignore-scripts --loglevel=error
+	@touch $@
+
 .PHONY: bench
-bench: .venv/bench/made  ## Measure what requests cost, in 20 minutes at most (ARGS=--quick: a trial of a minute)
+bench: .venv/bench/node/made  ## Measure what requests cost, in 20 minutes at most (ARGS=--quick: a trial of a minute)
 	.venv/bench/bin/python -m benchmarks $(ARGS)
+
+.PHONY: bench-churn
+bench-churn: .venv/bench/made  ## Measure what 1,000,000 sign-ins leave in PostgreSQL, in half an hour (ARGS=--quick: a trial)
+	.venv/bench/bin/python -m benchmarks.churn $(ARGS)
 
 .PHONY: bench-client
 bench-client: .venv/made  ## Measure what a check by the client library costs, in 4 minutes (ARGS=--quick: one)

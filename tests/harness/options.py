@@ -33,7 +33,7 @@ FULL = Numbers(
     forced_end_examples=40,
     token_edits=100_000,
     raced_events=20_000,
-    raced_ends=100_000,
+    raced_ends=20_000,
     examples=100,
 )
 QUICK = Numbers(
@@ -42,7 +42,7 @@ QUICK = Numbers(
     forced_end_examples=5,
     token_edits=2_000,
     raced_events=800,
-    raced_ends=1_000,
+    raced_ends=2_000,
     examples=20,
 )
 
@@ -52,7 +52,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--quick", action="store_true", help="small numbers of generated inputs; commits do not wait for the disk"
     )
+    parser.addoption("--screenshots", action="store_true", help="write the pictures of docs/images anew")
     parser.addoption("--schema-cases", type=int, help="requests that are generated from the OpenAPI document")
+    parser.addoption("--raced-ends", type=int, help="ends while readers that remember are asked")
     parser.addoption("--model-examples", type=int, help="sequences of up to 50 steps for the model")
 
 
@@ -70,7 +72,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _numbers(config: pytest.Config) -> Numbers:
-    given: dict[str, Any] = {name: config.getoption(name) for name in ("schema_cases", "model_examples")}
+    given: dict[str, Any] = {name: config.getoption(name) for name in ("schema_cases", "model_examples", "raced_ends")}
     return replace(
         QUICK if config.getoption("--quick") else FULL,
         **{name: number for name, number in given.items() if number is not None},
