@@ -34,7 +34,8 @@ from session_service.database.models import SessionOwner, SessionToken, UserSess
 from session_service.database.transaction import execute, transaction
 from session_service.errors import DatabaseUnavailable
 from session_service.records import End
-from tests.harness.feed import BACKEND, CREDENTIALS
+from tests.harness import backends
+from tests.harness.examples import CREDENTIALS
 from tests.harness.options import Numbers
 from tests.harness.paths import PROJECT
 from tests.harness.postgres import PostgresServer, own_postgres
@@ -42,9 +43,10 @@ from tests.harness.processes import children
 from tests.harness.reports import note
 from tests.harness.servers import gunicorn
 from tests.harness.stale_yes import AHEAD, FIRST_USER, OVER, READERS, SESSIONS_PER_USER, token_of
-from tests.harness.support import settings
+from tests.harness.support import basic, settings
 
 LEASE = 0.5
+SERVICE = basic(*CREDENTIALS.split(":"))
 PATIENCE_SECONDS = 10.0
 """For readers to ask about the next user first: one may be frozen, or the service away."""
 PER_STATEMENT = 2_000
@@ -95,7 +97,9 @@ def end_by_call(url: str, user: int, *, everywhere: bool) -> Acknowledged:
         while True:
             with suppress(urllib3.exceptions.HTTPError):
                 query = "?everywhere=true" if everywhere else ""
-                answer = http.request("DELETE", f"{url}/sessions/user/{user}{query}", headers=BACKEND)
+                answer = http.request(
+                    "DELETE", f"{url}/sessions/user/{user}{query}", headers=basic(*CREDENTIALS.split(":"))
+                )
                 if answer.status == 200:
                     return Acknowledged(monotonic(), answer.json().get("everywhere", False))
             sleep(0.05)
@@ -125,21 +129,26 @@ def wait_for_yes(asked: Path, user: int) -> None:
         sleep(0.005)
 
 
+def started(words: bytes) -> list[int]:
+    """Return the processes of this test with these words in their command."""
+    return [pid for pid in children(os.getpid()) if words in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
 @contextmanager
-def everything_breaks(readers: list[subprocess.Popen[bytes]], server: PostgresServer, random: Random) -> Iterator[None]:
-    """Freeze readers, kill workers and restart PostgreSQL, one after the other, until the caller is done."""
+def everything_breaks(remembering: bytes, server: PostgresServer, random: Random) -> Iterator[None]:
+    """Freeze who remembers, kill workers and restart PostgreSQL, one after the other, until the caller is done."""
     over = Event()
 
     def freeze() -> None:
-        pid = random.choice(readers).pid
-        os.kill(pid, signal.SIGSTOP)
+        (pid, *more) = random.choice([[pid, *children(pid)] for pid in started(remembering)])
+        for one in (pid, *more):
+            os.kill(one, signal.SIGSTOP)
         over.wait(3 * LEASE)
-        os.kill(pid, signal.SIGCONT)
+        for one in (pid, *more):
+            os.kill(one, signal.SIGCONT)
 
     def kill_worker() -> None:
-        ours = children(os.getpid())
-        master = next(pid for pid in ours if b"gunicorn" in Path(f"/proc/{pid}/cmdline").read_bytes())
-        workers = children(master)
+        workers = children(started(b"gunicorn.conf.py")[0])
         if workers:
             os.kill(random.choice(workers), signal.SIGKILL)
 
@@ -173,16 +182,21 @@ def hunt(
         (folder / "next").replace(progress)
 
     say(first)
-    limits = {"FEED_LEASE_SECONDS": str(LEASE), "SERVICE_CREDENTIALS": f"backend:{CREDENTIALS['backend']}"}
-    with gunicorn(server.url, **limits) as url:
+    limits = {"FEED_LEASE_SECONDS": str(LEASE), "SERVICE_CREDENTIALS": CREDENTIALS}
+    is_adapter = kind in backends.KINDS
+    with (
+        gunicorn(server.url, **limits) as url,
+        backends.running(kind, url) if is_adapter else nullcontext(url) as asked_url,
+    ):
         outputs = [folder / f"reader-{number}" for number in range(READERS)]
-        command = [sys.executable, "-m", "tests.harness.stale_yes", kind, url]
+        command = [sys.executable, "-m", "tests.harness.stale_yes", kind, asked_url]
+        remembering = b"tests.harness.backends" if is_adapter else b"tests.harness.stale_yes"
         readers = [
             subprocess.Popen([*command, str(number), str(progress), str(output), *options], cwd=PROJECT)
             for number, output in enumerate(outputs)
         ]
         try:
-            with everything_breaks(readers, server, random) if breaks else nullcontext():
+            with everything_breaks(remembering, server, random) if breaks else nullcontext():
                 for user in range(first, first + users):
                     say(user)
                     wait_for_yes(folder / f"asked-{user % READERS}", user)
@@ -223,6 +237,14 @@ def test_no_yes_begins_later_than_a_lease_after_an_end(
 
     assert hunt(server, kind, tmp_path, first, users) == []
     note(f"{users * SESSIONS_PER_USER} ends while readers that remember were asked ({kind}): no yes came too late")
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("kind", ["flask", "django", "fastapi"])
+def test_no_adapter_says_yes_later_than_a_lease_after_an_end(server: PostgresServer, kind: str, tmp_path: Path) -> None:
+    first = 100 * FIRST_USER * (1 + list(backends.KINDS).index(kind))
+
+    assert hunt(server, kind, tmp_path, first, 6) == []
 
 
 @pytest.mark.heavy

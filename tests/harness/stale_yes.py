@@ -1,6 +1,7 @@
 """A process that remembers answers by the client library, for the hunt for a yes that comes too late.
 
-``python -m tests.harness.stale_yes KIND URL NUMBER PROGRESS OUTPUT [late-lease]`` asks about the sessions of its users,
+``python -m tests.harness.stale_yes KIND URL NUMBER PROGRESS OUTPUT [late-lease]`` (KIND: `threads`, `tasks`, or an
+adapter, whose backend is at URL) asks about the sessions of its users,
 before and after each is ended, until the file PROGRESS says so, and writes down when the last question began that was
 answered by a yes. With ``late-lease`` the lease begins when the feed has answered, which is the fault to be found.
 Answers of the feed arrive late by a random time, as over a bad network.
@@ -15,6 +16,7 @@ from random import random
 from time import monotonic, sleep
 
 import httpx
+import urllib3
 from session_client import AsyncSessionClient, Caller, SessionClient, clock
 from session_client.errors import Refused, ServiceUnavailable
 from session_client.feed import PATH
@@ -23,7 +25,7 @@ from session_client.http_threads import DeadlineTransport
 from session_client.options import Options
 from session_client.remembered import Memory
 
-from tests.harness.feed import CREDENTIALS
+from tests.harness.examples import CREDENTIALS
 from tests.harness.support import CHROME, make_token
 
 READERS = 2
@@ -35,6 +37,10 @@ AHEAD = 3
 LONGEST_DELAY_SECONDS = 0.7
 """Of an answer of the feed: more than the lease, so that the reader is without one from time to time."""
 OVER = -1
+
+
+Ask = Callable[[Caller], bool | None]
+"""Answers whether a caller's session is active; None if it is not known."""
 
 
 def token_of(user: int, number: int) -> str:
@@ -89,7 +95,36 @@ def late_lease() -> None:
     Memory.extend = too_late  # type: ignore[method-assign]
 
 
-def ask_all(ask: Callable[[Caller], object], reader: int, progress: Path) -> dict[str, float]:
+def by(check: Callable[[Caller], object]) -> Ask:
+    """Return a question to a client."""
+
+    def ask(caller: Caller) -> bool | None:
+        try:
+            check(caller)
+        except Refused:
+            return False
+        except ServiceUnavailable:
+            return None
+        return True
+
+    return ask
+
+
+def through(backend: str) -> Ask:
+    """Return a question to a backend on one of the adapters."""
+    http = urllib3.PoolManager(retries=False, timeout=20)
+
+    def ask(caller: Caller) -> bool | None:
+        try:
+            status = http.request("GET", f"{backend}/who", headers=caller.headers).status
+        except urllib3.exceptions.HTTPError:
+            return None
+        return {200: True, 401: False}.get(status)
+
+    return ask
+
+
+def ask_all(ask: Ask, reader: int, progress: Path) -> dict[str, float]:
     """Ask about the next users and those before, each session until the first no.
 
     The file `asked-` and the reader's number has the last user all of whose sessions got a yes.
@@ -110,13 +145,10 @@ def ask_all(ask: Callable[[Caller], object], reader: int, progress: Path) -> dic
             yeses = 0
             for number, caller in list(of_user.items()):
                 began = monotonic()
-                try:
-                    ask(caller)
-                except Refused:
+                answer = ask(caller)
+                if answer is False:
                     del of_user[number]
-                except ServiceUnavailable:
-                    continue
-                else:
+                elif answer:
                     last_yes[f"{user}-{number}"] = began
                     yeses += 1
             if yeses == SESSIONS_PER_USER and user > last_asked:
@@ -130,13 +162,15 @@ def main(kind: str, url: str, reader: str, progress: str, output: str, *options:
     """Run one reader."""
     if "late-lease" in options:
         late_lease()
-    given = Options(url=url, credentials=f"backend:{CREDENTIALS['backend']}")
+    given = Options(url=url, credentials=CREDENTIALS)
     if kind == "threads":
         client = SessionClient(given, lambda: SlowFeed(url))
-        last_yes = ask_all(client.check, int(reader), Path(progress))
+        last_yes = ask_all(by(client.check), int(reader), Path(progress))
         client.close()
-    else:
+    elif kind == "tasks":
         last_yes = asyncio.run(_by_tasks(given, int(reader), Path(progress)))
+    else:
+        last_yes = ask_all(through(url), int(reader), Path(progress))
     Path(output).write_text(json.dumps(last_yes))
 
 
@@ -147,7 +181,7 @@ async def _by_tasks(given: Options, reader: int, progress: Path) -> dict[str, fl
     def ask(caller: Caller) -> object:
         return asyncio.run_coroutine_threadsafe(client.check(caller), loop).result()
 
-    last_yes = await asyncio.to_thread(ask_all, ask, reader, progress)
+    last_yes = await asyncio.to_thread(ask_all, by(ask), reader, progress)
     await client.close()
     return last_yes
 
