@@ -2,10 +2,8 @@
 
 import json
 import sys
-from collections.abc import Callable
 from datetime import timedelta
-from functools import wraps
-from typing import Any, get_args
+from typing import get_args
 
 import click
 from flask import Flask
@@ -15,13 +13,13 @@ from session_service.auth_server.example_token import example_token
 from session_service.auth_server.token_check import check_token
 from session_service.clock import as_text, utcnow
 from session_service.components import components
-from session_service.database.transaction import as_command
-from session_service.errors import SessionServiceError
+from session_service.operator_command import operator_command
 from session_service.records import Because, Principal
 from session_service.rules.identifiers import parse_user_id
 from session_service.services.answers import SessionView
 from session_service.services.personal_data import PersonalDataCount, count, erase, export
 from session_service.services.purge import Purged, purge, would_purge
+from session_service.webhooks.commands import webhooks
 
 OPERATOR = Principal(service="cli")
 """Becomes `ended_by` of sessions that a command ends."""
@@ -34,23 +32,7 @@ def register_commands(app: Flask) -> None:
     app.cli.add_command(token)
     app.cli.add_command(token_check)
     app.cli.add_command(sessions)
-
-
-def on_sessions(command: Callable[..., None]) -> Callable[..., None]:
-    """Wrap a command that reads or changes sessions.
-
-    The sessions that it ends are counted in the database. A `SessionServiceError` becomes a message, not a traceback.
-    """
-
-    @wraps(command)
-    def wrapper(*args: Any, **kwargs: Any) -> None:
-        try:
-            with as_command():
-                command(*args, **kwargs)
-        except SessionServiceError as error:
-            raise click.ClickException(str(error)) from error
-
-    return wrapper
+    app.cli.add_command(webhooks)
 
 
 @click.command("token")
@@ -95,7 +77,7 @@ def token_check() -> None:
 @sessions.command("list")
 @click.argument("user_id")
 @click.option("--all", "include_inactive", is_flag=True, help="Also list the newest 100 ended sessions.")
-@on_sessions
+@operator_command
 def list_sessions(user_id: str, include_inactive: bool) -> None:
     """List USER_ID's sessions, the most recently active first."""
     listed = components().sessions.get_user_sessions(
@@ -111,7 +93,7 @@ def list_sessions(user_id: str, include_inactive: bool) -> None:
 @click.option("--user", "user_id", help="End all sessions of this user.")
 @click.option("--session", "session_id", type=click.IntRange(1, 2**63 - 1), help="End this one session.")
 @click.option("--because", type=click.Choice(get_args(Because)), help="With --user: what the person is told.")
-@on_sessions
+@operator_command
 def end_sessions(user_id: str | None, session_id: int | None, because: Because | None) -> None:
     """End all sessions of one user, or one session. Sessions that have already ended stay unchanged."""
     if (user_id is None) == (session_id is None):
@@ -131,7 +113,7 @@ def end_sessions(user_id: str | None, session_id: int | None, because: Because |
 @sessions.command("purge")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
 @click.option("--batch", default=1_000, show_default=True, type=click.IntRange(1, 10_000), help="Rows per transaction.")
-@on_sessions
+@operator_command
 def purge_sessions(dry_run: bool, batch: int) -> None:
     """Record timed-out sessions; purge sessions past retention, expired tokens and users without a session.
 
@@ -155,7 +137,7 @@ def purge_sessions(dry_run: bool, batch: int) -> None:
 
 @sessions.command("export")
 @click.argument("user_id")
-@on_sessions
+@operator_command
 def export_user(user_id: str) -> None:
     """Print all data stored about USER_ID as JSON lines, for that person."""
     line = None
@@ -169,7 +151,7 @@ def export_user(user_id: str) -> None:
 @sessions.command("erase")
 @click.argument("user_id")
 @click.option("--yes", "is_confirmed", is_flag=True, help="Erase; without this option nothing is changed.")
-@on_sessions
+@operator_command
 def erase_user(user_id: str, is_confirmed: bool) -> None:
     """Erase all data stored about USER_ID.
 

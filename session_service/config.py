@@ -154,6 +154,9 @@ class Settings:
     EVENT_RETENTION_DAYS: int = _setting(7, checks.number(1, 3_650))
     """How many days events are kept for readers of the feed before the purge deletes them."""
 
+    WEBHOOKS: str | None = _setting(None, checks.endpoints)
+    """Path of the JSON file with the endpoints that events are sent to: see [webhooks](webhooks.md)."""
+
     RETENTION_DAYS: int = _setting(90, checks.number(0, 36_500))
     """How many days ended sessions are kept before the purge deletes them."""
 
@@ -192,12 +195,9 @@ class Settings:
     @property
     def warnings(self) -> list[str]:
         """Combinations of settings that are allowed but have a consequence that is easily overlooked; for operators."""
-        if self.retention < self.revoked_device:
-            return [
-                "RETENTION_DAYS is shorter than REVOKED_DEVICE_SECONDS or SESSION_IDLE_SECONDS: once the purge has "
-                "deleted an ended session, its device may be used again with a refreshed token"
-            ]
-        return []
+        found = [checks.SHORT_RETENTION] if self.retention < self.revoked_device else []
+        is_short = self.WEBHOOKS is not None and self.EVENT_RETENTION_DAYS < checks.WEBHOOK_RETRY_DAYS
+        return [*found, checks.SHORT_EVENT_RETENTION] if is_short else found
 
     def makes_admin(self, role: object) -> bool:
         """Return whether *role*, a string or a list from another server's JSON, contains one of `ADMIN_ROLES`."""

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from session_service.auth_server.keys import KeyProblem
 from session_service.rules.identifiers import is_short_text
+from session_service.webhooks.endpoints import EndpointsProblem, load
 
 Check = Callable[[Any], str | None]
 """Returns what is wrong with a value that has the right type; None if nothing is."""
@@ -19,6 +20,16 @@ DROPPED = {
     "WEB_THREADS": "the number of threads follows from DATABASE_CONNECTIONS",
 }
 """Settings of earlier releases, and why they stop the start: an ignored setting would be taken for one that works."""
+
+SHORT_RETENTION = (
+    "RETENTION_DAYS is shorter than REVOKED_DEVICE_SECONDS or SESSION_IDLE_SECONDS: once the purge has deleted an "
+    "ended session, its device may be used again with a refreshed token"
+)
+WEBHOOK_RETRY_DAYS = 4
+"""More than the pauses between all attempts at one event together (`webhooks.schedule`)."""
+SHORT_EVENT_RETENTION = (
+    f"EVENT_RETENTION_DAYS is shorter than {WEBHOOK_RETRY_DAYS}: the purge deletes events that webhooks still repeat"
+)
 
 _ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9.-]+(?::([0-9]{1,5}))?")
 """No IPv6 literals: flask-cors would take their brackets for a pattern."""
@@ -84,3 +95,12 @@ def _is_address(url: str, placeholder: str) -> bool:
     has_placeholder = placeholder in parsed.path or placeholder in parsed.query
     is_plain = url.isascii() and url.isprintable() and " " not in url
     return is_complete and has_placeholder and is_plain and not any(odd in parsed.netloc for odd in "{@%")
+
+
+def endpoints(path: str) -> str | None:
+    """Check the file of webhook endpoints; name every problem."""
+    try:
+        load(path)
+    except EndpointsProblem as found:
+        return str(found)
+    return None

@@ -75,6 +75,18 @@ FEED_WAIT_SECONDS = 0.2
 FEED_PAUSE_SECONDS = 0.01
 """Between two looks."""
 
+WEBHOOK_BATCH = 100
+"""Events that a process sends to an endpoint before another process may take its turn."""
+
+WEBHOOK_PAUSE_SECONDS = 0.5
+"""Between two looks for events to send to an endpoint; up to this much later they are sent."""
+
+WEBHOOK_LEASE_MARGIN_SECONDS = 5.0
+"""A lease of an endpoint is longer than a call by this."""
+
+WEBHOOK_LEASE_USABLE_SECONDS = 3.0
+"""A call begins within this time after its lease was asked for, or the lease is renewed first."""
+
 SPARE_THREADS = 2
 """Threads of a process for requests that wait for nothing."""
 

@@ -1,6 +1,7 @@
-"""The seven tables. Only migrations create them, never `create_all`. No queries here.
+"""The nine tables. Only migrations create them, never `create_all`. No queries here.
 
-Queries are in `session_queries`, `purge_queries`, `personal_data_queries` and `statements`.
+Queries are in `session_queries`, `purge_queries`, `personal_data_queries`, `webhook_queries`,
+`parked_queries` and `statements`.
 """
 
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from sqlalchemy.types import TypeDecorator
 
 from session_service.records import Because, EndReason, IpSource
 
-SCHEMA_REVISION = "0004"
+SCHEMA_REVISION = "0005"
 """The oldest schema that this code can run on. `/readyz` compares it with the database; a newer one is accepted."""
 
 
@@ -197,3 +198,42 @@ class CommandEnds(Base):
 
     reason: Mapped[EndReason] = mapped_column(String(16), primary_key=True)
     sessions: Mapped[int] = mapped_column(BigInteger)
+
+
+class WebhookEndpoint(Base):
+    """How far one endpoint of the `WEBHOOKS` file has been sent the events."""
+
+    __tablename__ = "webhook_endpoints"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    xact: Mapped[int] = mapped_column(BigInteger)
+    event_id: Mapped[int] = mapped_column(BigInteger)
+    """With `xact` the position: every event up to it was delivered, parked, or is not for this endpoint."""
+    failures: Mapped[int]
+    """Failed attempts at the next event so far."""
+    next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_error: Mapped[str | None] = mapped_column(String(255))
+    """Of the last failed attempt. Null after a success. Contains nothing that the receiver sent but the status."""
+    last_error_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    leased_by: Mapped[str | None] = mapped_column(String(64))
+    """Which process may send to the endpoint until `leased_until`, by the clock of the database."""
+    leased_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    delivered_total: Mapped[int] = mapped_column(BigInteger)
+    failed_total: Mapped[int] = mapped_column(BigInteger)
+    parked_total: Mapped[int] = mapped_column(BigInteger)
+    missed_total: Mapped[int] = mapped_column(BigInteger)
+    """How often the purge had deleted events that the endpoint had not been sent."""
+
+
+class ParkedDelivery(Base):
+    """An event that an endpoint did not take. It contains nothing of the event, and goes when the event goes."""
+
+    __tablename__ = "parked_deliveries"
+
+    event_id: Mapped[int] = mapped_column(ForeignKey("session_events.id", ondelete="CASCADE"), primary_key=True)
+    endpoint: Mapped[str] = mapped_column(ForeignKey("webhook_endpoints.name", ondelete="CASCADE"), primary_key=True)
+    parked_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    attempts: Mapped[int]
+    last_error: Mapped[str] = mapped_column(String(255))
+    is_due: Mapped[bool]
+    """Whether an operator asked for another attempt."""

@@ -21,6 +21,7 @@ from session_service.views.parsing import StrictBlueprint
 from session_service.views.problems import documented
 from session_service.views.request_hooks import logs_failures_only
 from session_service.views.schemas import Health, Readiness
+from session_service.webhooks.status import metrics_of, statuses
 
 bp = StrictBlueprint("ops", __name__, description="The state of the service.")
 
@@ -59,18 +60,19 @@ def readyz() -> dict[str, object]:
 def show_metrics() -> Response:
     """Return the metrics of all workers of this server, for Prometheus.
 
-    The counts of commands and the state of the feed are read from the database, and are omitted while it does not
-    answer.
+    The counts of commands and the state of the feed and of webhooks are read from the database, and are omitted while
+    it does not answer.
     """
     return Response(metrics.exposition(_read_from_database()), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 def _read_from_database() -> Iterator[Metric]:
-    """Yield how far the feed is behind, and the counts of commands: nothing scrapes their processes."""
+    """Yield how far feed and webhooks are behind, and the counts of commands: nothing scrapes their processes."""
     try:
         with at_most(READINESS_DATABASE_SECONDS):
             done, ends = purge.totals()
             behind = behind_seconds(utcnow())
+            endpoints = statuses(utcnow())
     except DatabaseUnavailable:
         return
     yield GaugeMetricFamily(
@@ -99,3 +101,4 @@ def _read_from_database() -> Iterator[Metric]:
             "When the purge was last completed.",
             done.last_run_at.timestamp(),
         )
+    yield from metrics_of(endpoints)

@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from session_service.webhooks.endpoints import MAX_SECONDS
 from tests.harness.environment import environment_with
 from tests.harness.paths import PROJECT
-from tests.harness.processes import free_port, running
+from tests.harness.processes import free_port, running, wait_until
 from tests.harness.reports import require_tool
 from tests.harness.servers import wait_for_workers
 from tests.harness.support import SECRET
+from tests.harness.webhooks import entry, receiving, write_file
 
 UNITS = PROJECT / "deploy" / "systemd"
 CODE, SETTINGS = "/opt/session-service", "/etc/session-service.env"
@@ -46,6 +48,7 @@ def test_systemd_understands_the_units(tmp_path: Path) -> None:
         ("session-service-purge.timer", "03:17:00", "33:17:00"),
         ("session-service.service", "ProtectSystem", "ProtectSystems"),
         ("session-service.service", "@system-service", "@system-services"),
+        ("session-service-webhooks.service", "ProtectSystem", "ProtectSystems"),
     ],
 )
 def test_a_broken_unit_would_be_noticed(tmp_path: Path, unit: str, right: str, wrong: str) -> None:
@@ -119,6 +122,22 @@ def test_the_unit_starts_the_server_which_reports_that_it_listens(database_url: 
 
     assert service["Type"] == "notify"
     assert reported.startswith("READY=1")
+
+
+def test_the_unit_delivers_webhooks_and_stops_in_time(database_url: str, tmp_path: Path, client: FlaskClient) -> None:
+    service = unit("session-service-webhooks.service")
+    with receiving() as receiver:
+        file = write_file(tmp_path, entry(receiver, "unit"))
+        settings = {"DATABASE_URL": database_url, "JWT_SECRET_KEY": SECRET, "WEBHOOKS": file}
+        command = ["/bin/sh", "-c", here(started(service), tmp_path, settings)]
+        with subprocess.Popen(command, env=environment_with(), stderr=subprocess.DEVNULL) as process:
+            try:
+                wait_until(lambda: 'endpoint="unit"' in client.get("/metrics").text, "the endpoint is on record")
+            finally:
+                process.terminate()
+            assert process.wait(20) == 0
+
+    assert int(service["TimeoutStopSec"]) > MAX_SECONDS
 
 
 def test_the_unit_lets_the_server_drain_before_it_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

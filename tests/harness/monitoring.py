@@ -36,6 +36,9 @@ def known_metrics() -> dict[str, set[str]]:
         "session_service_purge_runs_total": set(),
         "session_service_purged_total": {"what"},
         "session_service_feed_behind_seconds": set(),
+        "session_service_webhook_behind_seconds": {"endpoint"},
+        "session_service_webhook_parked": {"endpoint"},
+        "session_service_webhook_deliveries_total": {"endpoint", "outcome"},
         "session_service_command_sessions_ended_total": {"reason"},
     }
 

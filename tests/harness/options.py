@@ -23,6 +23,8 @@ class Numbers:
     """Events that processes write while others read the feed."""
     raced_ends: int
     """Ends while readers that remember are asked all the time."""
+    webhook_events: int
+    """Events that are delivered while deliverers are killed."""
     examples: int
     """Inputs of every other property."""
 
@@ -34,6 +36,7 @@ FULL = Numbers(
     token_edits=100_000,
     raced_events=6_000,
     raced_ends=8_000,
+    webhook_events=5_000,
     examples=100,
 )
 QUICK = Numbers(
@@ -43,6 +46,7 @@ QUICK = Numbers(
     token_edits=2_000,
     raced_events=800,
     raced_ends=2_000,
+    webhook_events=150,
     examples=20,
 )
 

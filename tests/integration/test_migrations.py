@@ -26,6 +26,8 @@ OURS = {
     "purged_events",
     "purge_totals",
     "command_ends",
+    "webhook_endpoints",
+    "parked_deliveries",
 }
 
 

@@ -56,10 +56,23 @@ MAY_IMPORT: dict[str, set[str]] = {
         "request_id",
         "rules",
         "services",
+        "webhooks",
+    },
+    "webhooks": {
+        "clock",
+        "components",
+        "config",
+        "database",
+        "errors",
+        "limits",
+        "operator_command",
+        "records",
+        "services",
     },
     # what puts them together
     "components": {"auth_server", "config", "services"},
-    "cli": {"auth_server", "clock", "components", "database", "errors", "records", "rules", "services"},
+    "operator_command": {"database", "errors"},
+    "cli": {"auth_server", "clock", "components", "operator_command", "records", "rules", "services", "webhooks"},
     "app": {"auth_server", "cli", "components", "config", "database", "metrics", "services", "views"},
 }
 """What a module at the root, or the modules of a folder, may import of this package, besides their own folder."""
@@ -67,7 +80,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 EXCEPTIONS: dict[str, set[str]] = {
     # Settings are checked when they are read: a key, and the database's URL.
     "config": {"auth_server.keys", "database.urls"},
-    "config_checks": {"auth_server.keys"},
+    "config_checks": {"auth_server.keys", "webhooks.endpoints"},
     # A process that is about to stop is not ready.
     "services.readiness": {"server.draining"},
 }
@@ -189,7 +202,8 @@ def callers_of(name: str) -> set[str]:
 
 
 def test_only_the_edges_read_the_clock_and_a_request_reads_it_once() -> None:
-    assert callers_of("utcnow") == {"views.guards", "views.ops", "views.validate_fast", "cli", "auth_server.tokens"}
+    edges = {"views.guards", "views.ops", "views.validate_fast", "cli", "auth_server.tokens"}
+    assert callers_of("utcnow") == edges | {"webhooks.commands", "webhooks.delivery"}
     assert callers_of("now") | callers_of("today") <= {"clock"}
 
 

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from session_service.config import Settings
+from session_service.webhooks.endpoints import MAX_SECONDS
 from tests.harness.compose import COMPOSE, EVERY_DAY, SERVICES, settings_of
 from tests.harness.image import is_let_through
 from tests.harness.paths import PROJECT
@@ -53,7 +54,7 @@ def test_a_broken_compose_file_would_be_noticed(tmp_path: Path, right: str, wron
 
 def test_whatever_serves_has_a_health_check() -> None:
     for name, service in SERVICES.items():
-        if name in {"migrate", "purge"}:
+        if name in {"migrate", "purge", "webhooks"}:
             assert service["healthcheck"] == {"disable": True}, name
         elif name == "service":
             assert "HEALTHCHECK " in (PROJECT / "Dockerfile").read_text(encoding="utf-8")
@@ -66,7 +67,7 @@ def test_one_service_builds_the_image_and_the_others_depend_on_it() -> None:
     users = {name for name, service in SERVICES.items() if service["image"] == "session-service"}
 
     assert [name for name, service in SERVICES.items() if "build" in service] == ["migrate"]
-    assert users == {"migrate", "service", "purge", "demo"}
+    assert users == {"migrate", "service", "purge", "webhooks", "demo"}
     for name in users - {"migrate"}:
         needed = set(SERVICES[name]["depends_on"])
         while "migrate" not in needed:
@@ -85,6 +86,16 @@ def test_the_purge_runs_once_a_day_and_again_after_a_failure() -> None:
     assert f"; do {EVERY_DAY}; done; exit 1" in purge["command"][-1]
 
 
+def test_the_webhooks_have_a_container_of_their_own_with_the_file_and_time_to_finish_a_call() -> None:
+    service = SERVICES["webhooks"]
+
+    assert service["command"] == ["flask", "--app", "wsgi", "webhooks", "deliver"]
+    assert (service["profiles"], service["secrets"]) == (["webhooks"], ["webhooks"])
+    assert service["environment"]["WEBHOOKS"] == "/run/secrets/webhooks"
+    assert int(service["stop_grace_period"].removesuffix("s")) > MAX_SECONDS
+    assert all(SERVICES[name]["environment"]["WEBHOOKS"] == "" for name in OURS if name != "webhooks")
+
+
 def test_nothing_starts_before_what_it_needs() -> None:
     waits = {
         name: {needed: how["condition"] for needed, how in service.get("depends_on", {}).items()}
@@ -96,6 +107,7 @@ def test_nothing_starts_before_what_it_needs() -> None:
         "service": {"migrate": "service_completed_successfully"},
         "migrate": {"database": "service_healthy"},
         "purge": {"migrate": "service_completed_successfully"},
+        "webhooks": {"migrate": "service_completed_successfully"},
         "demo": {"service": "service_healthy"},
         "database": {},
     }

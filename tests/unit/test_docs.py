@@ -136,7 +136,7 @@ def test_links_lead_to_a_file_and_to_a_heading_of_it(document: Path) -> None:
         assert list((ROOT / "tests").rglob(file)), file
 
 
-@pytest.mark.parametrize("name", ["deploy", "settings", "runbook", "data", "integration"])
+@pytest.mark.parametrize("name", ["deploy", "settings", "runbook", "data", "integration", "webhooks"])
 def test_a_guide_begins_with_a_paragraph_and_links_to_each_of_its_sections(name: str) -> None:
     document = ROOT / "docs" / f"{name}.md"
     text = re.sub(r"```.*?```", "", document.read_text(), flags=re.S)
