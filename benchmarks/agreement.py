@@ -1,9 +1,10 @@
-"""Checks that both services do the same work: for the same rows and requests, they return and end the same sessions."""
+"""Checks that the services do the same work: for the same rows and requests, they return and end the same sessions."""
 
 import json
 from http.client import HTTPConnection
 from typing import Any
 
+from benchmarks.node.express import cookie_of
 from benchmarks.people import NEW_USER_AGENTS, token_of
 from benchmarks.seed import Bearer
 from benchmarks.servers import Server
@@ -13,14 +14,20 @@ class Disagreement(Exception):
     """The two services are not comparable."""
 
 
-def check_agreement(ours: Server, theirs: Server, bearer: Bearer, secret: str) -> None:
+def check_agreement(ours: Server, theirs: Server, express: Server, bearer: Bearer, secret: str) -> None:
     """Read the sessions of a seeded token's user from both services, and sign that user in on one more device.
+
+    The Node server, *express*, only tells the session and the user.
 
     Raises:
         Disagreement: the services return different sessions, or end different ones.
     """
     current = _ask(ours, "/sessions/validate", bearer)["session_id"], _ask(theirs, "/sessions/current", bearer)["id"]
     _expect("the current session", current, (bearer.session_id, bearer.session_id))
+    answers = _ask(ours, "/sessions/validate", bearer), _session(express, bearer, secret)
+    _expect("the members of a session", *map(sorted, answers))
+    for name in ("active", "session_id", "user_id"):
+        _expect(f"the session's {name}", answers[0][name], answers[1][name])
     before = _my_sessions(ours, bearer), _my_sessions(theirs, bearer)
     _expect("the user's sessions", before[0], before[1])
     for server in (ours, theirs):
@@ -33,6 +40,11 @@ def check_agreement(ours: Server, theirs: Server, bearer: Bearer, secret: str) -
 
 def _my_sessions(server: Server, bearer: Bearer) -> list[int]:
     return sorted(session["id"] for session in _ask(server, "/sessions/my-sessions", bearer))
+
+
+def _session(server: Server, bearer: Bearer, secret: str) -> Any:
+    headers = {"Cookie": cookie_of(bearer, secret), "User-Agent": bearer.user_agent}
+    return _call(server, "GET", "/session", headers)
 
 
 def _sign_in(server: Server, user_id: int, secret: str) -> None:

@@ -7,8 +7,9 @@ import json
 import re
 import selectors
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 from time import perf_counter
 
 CONNECTIONS = 16
@@ -22,16 +23,24 @@ class UnexpectedAnswer(Exception):
 
 @dataclass(frozen=True)
 class Sent:
-    """Number and duration of the requests, all answered as expected."""
+    """The requests, all answered as expected: how long each answer took, and all of them together."""
 
-    requests: int
+    latencies: Sequence[float]
+    """Seconds from a request's first byte sent to its answer's last byte read; in ascending order."""
     seconds: float
 
+    @property
+    def requests(self) -> int:
+        return len(self.latencies)
 
-def request(method: str, path: str, token: str, user_agent: str, body: object = None) -> bytes:
-    """Return a request with a bearer token, and with *body* as JSON unless it is None."""
-    head = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {token}"]
-    head += [f"User-Agent: {user_agent}", "Accept: */*"]
+    def latency(self, share: float) -> float:
+        """Return the latency that *share* of the answers did not exceed (nearest rank)."""
+        return self.latencies[max(ceil(share * len(self.latencies)) - 1, 0)]
+
+
+def request(method: str, path: str, credentials: str, user_agent: str, body: object = None) -> bytes:
+    """Return a request with *credentials*, a whole header, and with *body* as JSON unless it is None."""
+    head = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", credentials, f"User-Agent: {user_agent}", "Accept: */*"]
     content = b"" if body is None else json.dumps(body).encode()
     if content:
         head += ["Content-Type: application/json", f"Content-Length: {len(content)}"]
@@ -51,7 +60,8 @@ def send(
     Raises:
         UnexpectedAnswer: an answer with another status than *expected*, or none.
     """
-    answered, began = 0, perf_counter()
+    latencies: list[float] = []
+    began = perf_counter()
     deadline = began + seconds
     with selectors.DefaultSelector() as waiting:
         callers = [_Caller(address) for _ in range(connections)]
@@ -63,10 +73,11 @@ def send(
                 for key, _ in waiting.select(SECONDS_TO_ANSWER) or _give_up():
                     if not key.data.has_answer(expected):
                         continue
-                    answered += 1
-                    if perf_counter() > deadline or not key.data.send(next(requests, None)):
+                    now = perf_counter()
+                    latencies.append(now - key.data.sent_at)
+                    if now > deadline or not key.data.send(next(requests, None)):
                         waiting.unregister(key.fileobj)
-            return Sent(answered, perf_counter() - began)
+            return Sent(sorted(latencies), perf_counter() - began)
         finally:
             for caller in callers:
                 caller.connection.close()
@@ -78,11 +89,13 @@ class _Caller:
     def __init__(self, address: tuple[str, int]) -> None:
         self.connection = socket.create_connection(address, timeout=SECONDS_TO_ANSWER)
         self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sent_at = 0.0
         self._received = b""
 
     def send(self, message: bytes | None) -> bool:
         """Send *message* unless it is None; return whether it was sent."""
         if message is not None:
+            self.sent_at = perf_counter()
             self.connection.sendall(message)
         return message is not None
 

@@ -3,20 +3,21 @@
 import os
 import platform
 import re
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
 MEASURED_WITH = ("flask", "gunicorn", "sqlalchemy", "psycopg", "fastapi", "uvicorn", "psycopg2-binary", "python-jose")
 
 
-def describe_machine(postgresql: str) -> dict[str, str]:
-    """Return processor, memory, system and versions, by name."""
+def describe_machine(programs: Mapping[str, str]) -> dict[str, str]:
+    """Return processor, memory, system and versions, by name; *programs* are versions that are known already."""
     return {
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.release()}",
         "Python": platform.python_version(),
-        "PostgreSQL": postgresql,
+        **programs,
         **{name: version(name) for name in MEASURED_WITH},
     }
 

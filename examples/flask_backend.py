@@ -1,6 +1,6 @@
 """`auth_server.py` after steps 1 to 4 of `docs/integration.md`, with two routes that need a session, in Flask.
 
-    SESSION_SERVICE_URL=http://127.0.0.1:8080 SESSION_SERVICE_CREDENTIALS=… \\
+    SESSION_SERVICE_URL=http://127.0.0.1:8080 SESSION_SERVICE_CREDENTIALS=backend:… \\
     CORS_ALLOWED_ORIGINS=https://app.example.com \\
     JWT_SECRET_KEY=… REFRESH_SECRET_KEY=… DEMO_PASSWORD=… gunicorn --threads 8 examples.flask_backend:app
 """
@@ -10,22 +10,23 @@ import os
 from typing import Any
 from uuid import uuid4
 
-from flask import Flask, abort, g, request
+from flask import Flask, abort, request
 from flask_cors import CORS
+from session_client import READABLE
+from session_client.flask import Sessions
 from werkzeug.exceptions import HTTPException
 
 from examples import accounts
-from examples import flask_sessions as sessions
-from examples.flask_sessions import Refused, Session, Unavailable, current_session, session_required
 
 app = Flask(__name__)
-sessions.add_sessions(app)
+sessions = Sessions.from_environment()
+sessions.init_app(app)
 CORS(
     app,
     origins=os.environ.get("CORS_ALLOWED_ORIGINS", "").split(","),
     methods=["GET", "POST", "DELETE"],
     allow_headers=["Authorization", "Content-Type"],
-    expose_headers=sessions.READABLE,
+    expose_headers=READABLE,
 )
 
 
@@ -56,11 +57,7 @@ def login() -> dict[str, str]:
     if user is None:
         abort(401, "E-mail or password is wrong")
     tokens = accounts.issue_tokens(user, sid=uuid4().hex)
-    who = sessions.caller_headers(tokens["access_token"])
-    device: Any = request.get_json().get("device") or {}
-    answer = sessions.call("POST", "/sessions/create", headers=who, json=device)
-    if answer.status != 201:
-        raise Refused(answer)
+    sessions.create(tokens["access_token"], request.get_json().get("device"))
     return tokens
 
 
@@ -73,7 +70,7 @@ def refresh() -> dict[str, str]:
         abort(401, "Sign in again")
     user, kept = found
     tokens = accounts.issue_tokens(user, **kept)
-    sessions.ask(tokens["access_token"])
+    sessions.check(tokens["access_token"])
     return tokens
 
 
@@ -81,53 +78,45 @@ def refresh() -> dict[str, str]:
 
 
 @app.get("/grades")
-@session_required
+@sessions.required
 def grades() -> dict[str, object]:
-    return {"user_id": current_session().user_id, "session_id": current_session().id}
+    return {"user_id": sessions.current.user_id, "session_id": sessions.current.session_id}
 
 
 @app.get("/timetable")
+@sessions.required_or_remembered
 def timetable() -> dict[str, object]:
-    """Accept the token alone while the service is unavailable: only for data that an ended session may still read."""
-    try:
-        g.session = sessions.ask()
-    except Unavailable:
-        found = accounts.read_token(
-            accounts.bearer_of(request.headers.get("Authorization", "")), accounts.ACCESS_SECRET
-        )
-        if found is None:
-            raise
-        g.session = Session(found[0].id, None)
-    return {"user_id": current_session().user_id, "session_id": current_session().id}
+    """Accept, during an outage, callers whose session was active before: only for data that these may still read."""
+    return {"user_id": sessions.current.user_id, "session_id": sessions.current.session_id}
 
 
 # Step 4: a changed password or a disabled account ends sessions
 
 
 @app.post("/auth/password")
-@session_required
+@sessions.required
 def change_password() -> dict[str, bool]:
     """Change the password first, so that a sign-in with the old one is impossible once the sessions have ended.
 
     It can be repeated after a 503; it therefore accepts the new password, too.
     """
-    user = accounts.USERS[current_session().user_id]
+    user = accounts.USERS[int(sessions.current.user_id)]
     old, new = given("password", "new_password")
     if not any(map(user.has_password, (old, new))):
         abort(403, "The password is wrong")
     user.set_password(new)
-    sessions.end_sessions(user.id)
+    sessions.client.end_user(user.id, because="password_changed")
     return {"success": True}
 
 
 @app.post("/admin/disable/<int:user_id>")
-@session_required
+@sessions.required
 def disable(user_id: int) -> dict[str, bool]:
     """Disable an account and end its sessions. After a 503 it must be repeated."""
-    if accounts.USERS[current_session().user_id].role != "admin":
+    if accounts.USERS[int(sessions.current.user_id)].role != "admin":
         abort(403, "Only admins can disable accounts")
     if user_id not in accounts.USERS:
         abort(404, "User not found")
     accounts.USERS[user_id].is_disabled = True
-    sessions.end_sessions(user_id)
+    sessions.client.end_user(user_id, because="account_disabled")
     return {"success": True}

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from gunicorn.app.wsgiapp import WSGIApplication
 from gunicorn.arbiter import Arbiter
@@ -18,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 os.chdir(ROOT)
 sys.path.insert(0, str(ROOT))
 
+from scripts.demo_page import WithDemoPage  # noqa: E402
 from session_service.auth_server.example_token import example_token  # noqa: E402
 from session_service.clock import utcnow  # noqa: E402
 from session_service.config import Settings  # noqa: E402
@@ -30,12 +32,20 @@ HOURS = 12
 class LocalServer(WSGIApplication):
     """Gunicorn with the project's settings, which says what to type once it listens."""
 
+    demo_token: str | None = None
+    """The token of the demo's user, on the embedded database."""
+
+    def load(self) -> Any:
+        """Return the service, with the demo's page beside it."""
+        app = super().load()
+        return WithDemoPage(app) if self.demo_token else app
+
     def load_config(self) -> None:
         """Read `gunicorn.conf.py`, as production does."""
         self.app_uri = "wsgi:app"
         self.load_config_from_file(str(ROOT / "gunicorn.conf.py"))
         self.cfg.set("chdir", str(ROOT))
-        self.cfg.set("when_ready", lambda server: print(welcome(server), flush=True))
+        self.cfg.set("when_ready", lambda server: print(welcome(server, self.demo_token), flush=True))
 
 
 def main() -> None:
@@ -46,6 +56,10 @@ def main() -> None:
     require_free_port(os.environ.get("PORT") or "8080")
     if subprocess.run([sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"], check=False).returncode:
         sys.exit("The tables could not be made: see above.")
+    if not os.environ.get("DATABASE_URL"):
+        command = [sys.executable, "-m", "scripts.demo_user"]
+        made = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        LocalServer.demo_token = made.stdout.strip()
     LocalServer("%(prog)s").run()
 
 
@@ -71,15 +85,19 @@ def development_secret() -> str:
     return SECRET_FILE.read_text()
 
 
-def welcome(server: Arbiter) -> str:
+def welcome(server: Arbiter, demo_token: str | None) -> str:
     """Return the address, two tokens, and calls that work as they stand: a session from its creation to its end."""
     settings = Settings.from_environ(os.environ)
     host, port = server.address[0][:2]
     url, lasts, now = f"http://{host}:{port}", timedelta(hours=HOURS), utcnow()
     user = example_token(settings, USER_ID, role=None, lasts=lasts, now=now)
     admin = example_token(settings, ADMIN_ID, role=settings.ADMIN_ROLES[0], lasts=lasts, now=now)
+    pages = f"A page with a user's devices:\n{url}/demo#token={demo_token}\n\n" if demo_token else ""
     return f"""
 The session service listens on {url} ({url}/docs shows its API).
+
+{pages}The console for admins:
+{url}/console#token={admin}
 
 A token for user {USER_ID}, good for {HOURS} hours:
 {user}

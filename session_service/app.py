@@ -19,7 +19,19 @@ from session_service.services.everywhere import Everywhere
 from session_service.services.feed import Feed
 from session_service.services.sessions import SessionService
 from session_service.services.sign_in import SignIn
-from session_service.views import admin, docs, feed, ops, parsing, problems, request_hooks, sessions, validation
+from session_service.views import (
+    admin,
+    docs,
+    feed,
+    ops,
+    pages,
+    parsing,
+    problems,
+    request_hooks,
+    sessions,
+    statistics,
+    validation,
+)
 from session_service.views.json_answers import JsonAnswers
 from session_service.views.openapi import describe_api
 from session_service.views.validate_fast import ValidateFast
@@ -85,9 +97,11 @@ def _register_views(app: Flask, built: Components) -> None:
     problems.init_app(app, jwt)
     api = problems.ProblemApi(app)
     describe_api(api, built.settings)
-    for blueprint in (sessions.bp, validation.validation, validation.introspection, admin.bp, feed.bp, ops.bp, docs.bp):
+    own = (sessions.bp, validation.validation, validation.introspection)
+    for blueprint in (*own, admin.bp, statistics.bp, feed.bp, ops.bp, docs.bp):
         api.register_blueprint(blueprint)
     app.register_blueprint(docs.assets)
+    app.register_blueprint(pages.bp)
     if built.settings.CORS_ALLOWED_ORIGINS:
         CORS(
             app,

@@ -33,6 +33,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_session_events_session_id_what", "session_events", ["session_id", "what"], unique=True)
     op.create_index("ix_session_events_xact_id", "session_events", ["xact", "id"])
+    op.create_index("ix_session_events_reason_at", "session_events", ["reason", "at"])
     position = op.create_table(
         "purged_events",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),

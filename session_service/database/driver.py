@@ -1,34 +1,43 @@
-"""PostgreSQL's driver: a connection that gives up in time, and statements that the driver runs by itself.
+"""PostgreSQL's driver: a connection that gives up in time.
 
-The server's own time limits are no help while the server is frozen, so each wait has one on this side. Statements that
-run often are built once by SQLAlchemy and run by the driver: SQLAlchemy's own way of running one takes several times as
-long. No SQL here.
+The server's own time limits are no help while the server is frozen, so each wait has one on this side. No SQL here.
 """
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from time import monotonic
-from typing import Any, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import psycopg
+from psycopg import generators
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.sql.compiler import SQLCompiler
 
 from session_service import deadline
 
 T = TypeVar("T")
 
-Values = Mapping[str, Any]
-
 STALE = {"0A000", "26000"}
 """PostgreSQL's feature_not_supported and invalid_sql_statement_name: a statement was prepared before a column's type
 changed, or is not prepared any more. Its connection is closed."""
 
-_POSTGRESQL = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+
+class _Batch(psycopg.Pipeline):
+    """psycopg's pipeline, except that all statements are sent together at the end.
+
+    psycopg sends each one by itself, which costs two system calls for each, here and on the server.
+    """
+
+    def _communicate_gen(self) -> Generator[Any, Any, None]:
+        yield from ()
+
+    def _exit_gen(self) -> Generator[Any, Any, None]:
+        self._enqueue_sync()
+        while self.command_queue:
+            self.command_queue.popleft()()  # into libpq's buffer
+        yield from generators.send(self.pgconn)
+        yield from self._fetch_gen(flush=False)
 
 
 class BoundedConnection(psycopg.Connection[Any]):
@@ -60,6 +69,21 @@ class BoundedConnection(psycopg.Connection[Any]):
         if self.begins:
             self.begins = False
             self.execute("BEGIN")
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Send the statements of a block together when it ends, and then wait for all answers."""
+        self._pipeline = _Batch(self)
+        try:
+            with self._pipeline:
+                yield
+        finally:
+            self._pipeline = None
+
+    @cached_property
+    def batch_cursors(self) -> list[psycopg.Cursor[Any]]:
+        """The cursors of statements that are sent together. Their results are read before the next ones are sent."""
+        return []
 
     @cached_property
     def statement_cursor(self) -> psycopg.Cursor[Any]:
@@ -106,104 +130,3 @@ def _in_time(steps: Generator[Any, Any, T], seconds: float | None) -> Generator[
             wanted = steps.send(came)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
-
-
-class Answer(Protocol):
-    """The result of a statement, as SQLAlchemy and the driver both give it."""
-
-    @property
-    def rowcount(self) -> int:
-        """Number of changed rows."""
-
-    def fetchone(self) -> Any:
-        """Return the next row, a tuple in the order of the columns; None if there is none."""
-
-    def fetchall(self) -> Sequence[Any]:
-        """Return the remaining rows."""
-
-
-class _Compiled(NamedTuple):
-    sql: str
-    fixed: dict[str, Any]
-    """Values that the statement itself contains."""
-    converters: dict[str, Callable[[Any], Any]]
-    """By parameter: the conversion by the column's type, which refuses a naive datetime, for example."""
-
-
-class Prepared:
-    """A statement with named parameters, for both databases."""
-
-    def __init__(self, statement: Any, *, on_sqlite: Any = None) -> None:
-        self._statement, self._on_sqlite = statement, statement if on_sqlite is None else on_sqlite
-
-    def run(self, connection: Connection, values: Values) -> Answer:
-        """Run it with *values* within the transaction of *connection*.
-
-        Raises:
-            sqlalchemy.exc.SQLAlchemyError: the database refused it or did not answer.
-            ValueError: a naive datetime is among *values*.
-        """
-        if connection.dialect.name == "sqlite":
-            result = connection.execute(self._on_sqlite, values)
-            # Rows that are not read yet would prevent a commit.
-            return result.freeze()() if result.returns_rows else result  # type: ignore[return-value]
-        with _driver(connection) as driver:
-            if not driver.begins:
-                return self._send(driver.statement_cursor, values)
-        return run_all(connection, [(self, values)])[0]
-
-    def _send(self, cursor: psycopg.Cursor[Any], values: Values) -> psycopg.Cursor[Any]:
-        sql, fixed, converters = self._compiled
-        given = {**fixed, **values}
-        for name, convert in converters.items():
-            given[name] = convert(given[name])
-        return cursor.execute(sql, given, prepare=True)
-
-    @cached_property
-    def _compiled(self) -> _Compiled:
-        compiled: SQLCompiler = self._statement.compile(dialect=_POSTGRESQL)
-        processors = {
-            name: bind.type.dialect_impl(_POSTGRESQL).bind_processor(_POSTGRESQL)
-            for name, bind in compiled.binds.items()
-        }
-        return _Compiled(
-            sql=compiled.string,
-            fixed={name: value for name, value in compiled.params.items() if value is not None},
-            converters={name: processor for name, processor in processors.items() if processor},
-        )
-
-
-def run_all(
-    connection: Connection, statements: Sequence[tuple[Prepared, Values]], *, commits: bool = False
-) -> list[Answer]:
-    """Run statements in this order; on PostgreSQL in one round trip. None may need another one's answer.
-
-    Each statement sees what is committed when it begins, so those after a lock see the state after the lock was taken.
-
-    Args:
-        commits: on PostgreSQL, also commit, in the same round trip. If a statement fails, nothing is committed.
-
-    Raises:
-        What `Prepared.run` raises.
-    """
-    if connection.dialect.name == "sqlite":
-        return [statement.run(connection, values) for statement, values in statements]
-    with _driver(connection) as driver, driver.pipeline():
-        if statements:
-            driver.begin_if_due()
-        cursors = [statement._send(driver.cursor(binary=True), values) for statement, values in statements]
-        if commits and not driver.begins:
-            driver.execute("COMMIT")
-    return list(cursors)
-
-
-@contextmanager
-def _driver(connection: Connection) -> Iterator[BoundedConnection]:
-    """Give the driver's connection to a block; raise the driver's errors as SQLAlchemy's."""
-    driver = driver_of(connection)
-    try:
-        yield driver
-    except psycopg.Error as error:
-        if driver.closed or error.sqlstate in STALE:
-            connection.invalidate(error)
-        raise DBAPIError.instance(None, None, error, psycopg.Error, hide_parameters=True) from error

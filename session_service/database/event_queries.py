@@ -30,9 +30,9 @@ from sqlalchemy import (
 from sqlalchemy import cast as sql_cast
 from sqlalchemy import delete as sql_delete
 
-from session_service.database.driver import Prepared
 from session_service.database.event_statements import EVENT_COLUMNS
 from session_service.database.models import PurgedEvents, SessionEventRow
+from session_service.database.prepared import Prepared
 from session_service.database.transaction import connection, execute, run_prepared
 from session_service.records import SessionEvent
 

@@ -28,8 +28,8 @@ from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from session_service.database.driver import Prepared
 from session_service.database.models import SessionEventRow, UserSession
+from session_service.database.prepared import Prepared
 from session_service.records import SessionEvent
 
 _sessions = cast(Table, UserSession.__table__)

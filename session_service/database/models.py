@@ -139,6 +139,7 @@ class SessionEventRow(Base):
         # A session is created once and ends once, whatever raced.
         Index(None, "session_id", "what", unique=True),
         Index(None, "xact", "id"),
+        Index(None, "reason", "at"),
         {"sqlite_autoincrement": True},
     )
 

@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import inspect
 
 from session_service.database import statements
-from session_service.database.driver import Answer, Prepared, Values
 from session_service.database.models import VERSION_TABLE
+from session_service.database.prepared import Answer, Prepared, Values
 from session_service.database.transaction import (
     Later,
     commit_so_far,

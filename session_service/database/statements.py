@@ -24,8 +24,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from session_service.database.driver import Prepared
 from session_service.database.models import VERSION_TABLE, CommandEnds, SessionOwner, SessionToken, UserSession
+from session_service.database.prepared import Prepared
 from session_service.records import StoredSession, UnendedSession
 
 MAX_ENDED_LISTED = 100

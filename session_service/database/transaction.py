@@ -24,9 +24,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from session_service import deadline, events, metrics
 from session_service.bulkhead import BulkheadFull
 from session_service.database.connections import LONG, WRITES, Connections
-from session_service.database.driver import STALE, Answer, Prepared, Values, run_all
+from session_service.database.driver import STALE
 from session_service.database.engine import db
 from session_service.database.event_statements import ADD_EVENTS
+from session_service.database.prepared import Answer, Prepared, Values, run_all
 from session_service.database.statements import ADD_COMMAND_ENDS
 from session_service.errors import DatabaseUnavailable
 from session_service.limits import COMMAND_TRANSACTION_SECONDS, LONG_TRANSACTION_SECONDS

@@ -18,7 +18,7 @@ BEGAN_AT = "session_service.began_at"
 """The key in a WSGI environment of when the request began, by the monotonic clock, if something ran before Flask."""
 
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-"""Headers of every answer; `X-Request-ID` follows them."""
+"""Headers of every answer; `X-Request-ID` follows them. Only files of the pages may be cached."""
 
 View = TypeVar("View", bound=Callable[..., object])
 
@@ -71,6 +71,8 @@ def _begin() -> Response | None:
 
 def _finish(response: Response) -> Response:
     response.headers.update(HEADERS)
+    if "cache_control" in g:  # a file of the pages, which is the same for everyone
+        response.headers["Cache-Control"] = g.cache_control
     response.headers["X-Request-ID"] = g.request_id
     _report(response)
     return response

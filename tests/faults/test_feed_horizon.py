@@ -40,7 +40,7 @@ def test_an_event_behind_a_transaction_under_way_is_told_later_and_the_answer_sa
         engine = create_engine(db.engine.url)
         before = feed.behind_seconds(utcnow())
     with under_way(engine):
-        device = sign_in_with(client)()
+        device = sign_in_with(client)(101)
         held_back = reader.read()
         with app.app_context():
             behind = feed.behind_seconds(utcnow() + DAY)
@@ -52,7 +52,7 @@ def test_an_event_behind_a_transaction_under_way_is_told_later_and_the_answer_sa
 
 
 def test_a_transaction_under_way_that_is_older_than_nothing_makes_no_difference(app: Flask, reader: Reader) -> None:
-    device = sign_in_with(app.test_client())()
+    device = sign_in_with(app.test_client())(102)
     with app.app_context():
         engine = create_engine(db.engine.url)
     with under_way(engine):
@@ -62,7 +62,7 @@ def test_a_transaction_under_way_that_is_older_than_nothing_makes_no_difference(
 
 def test_events_of_another_cluster_are_forgotten_by_the_purge(app: Flask, reader: Reader) -> None:
     sign_in = sign_in_with(app.test_client())
-    sign_in()
+    sign_in(110)
     with app.app_context(), db.engine.begin() as connection:
         connection.execute(text("UPDATE session_events SET xact = xact + 1000000000"))
         connection.execute(text("UPDATE purged_events SET xact = 1000000000000"))
@@ -74,6 +74,6 @@ def test_events_of_another_cluster_are_forgotten_by_the_purge(app: Flask, reader
     with app.app_context():
         *_, _done = purge(components_of(app).settings, now=utcnow(), batch=10)
     anew = Reader(app.test_client())
-    device = sign_in(75)
+    device = sign_in(111)
 
     assert anew.events() == [("session.created", device.id, "sign_in")]

@@ -5,6 +5,9 @@ from typing import Any
 
 from flask import Flask
 
+FILES = {("GET", "/docs/{name}"), ("GET", "/sessions/ui/{name}"), ("GET", "/console"), ("GET", "/console/{name}")}
+"""Routes of files that pages need. They are no part of the API, so it does not describe them."""
+
 
 def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
     """Return the described operations by method and path."""

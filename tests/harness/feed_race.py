@@ -20,7 +20,7 @@ from sqlalchemy import BigInteger, literal
 from session_service.app import create_app
 from session_service.clock import utcnow
 from session_service.database import event_queries, session_queries
-from session_service.database.driver import Prepared
+from session_service.database.prepared import Prepared
 from session_service.database.transaction import transaction
 from session_service.errors import DatabaseUnavailable
 from session_service.records import End, ObservedDevice, StoredSession, Token

@@ -34,8 +34,8 @@ FULL = Numbers(
     model_examples=50,
     forced_end_examples=40,
     token_edits=100_000,
-    raced_events=20_000,
-    raced_ends=100_000,
+    raced_events=6_000,
+    raced_ends=8_000,
     webhook_events=5_000,
     examples=100,
 )
@@ -45,7 +45,7 @@ QUICK = Numbers(
     forced_end_examples=5,
     token_edits=2_000,
     raced_events=800,
-    raced_ends=1_000,
+    raced_ends=2_000,
     webhook_events=150,
     examples=20,
 )
@@ -56,7 +56,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--quick", action="store_true", help="small numbers of generated inputs; commits do not wait for the disk"
     )
+    parser.addoption("--screenshots", action="store_true", help="write the pictures of docs/images anew")
     parser.addoption("--schema-cases", type=int, help="requests that are generated from the OpenAPI document")
+    parser.addoption("--raced-events", type=int, help="events that processes write while others read the feed")
+    parser.addoption("--raced-ends", type=int, help="ends while readers that remember are asked")
     parser.addoption("--model-examples", type=int, help="sequences of up to 50 steps for the model")
 
 
@@ -74,7 +77,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _numbers(config: pytest.Config) -> Numbers:
-    given: dict[str, Any] = {name: config.getoption(name) for name in ("schema_cases", "model_examples")}
+    given: dict[str, Any] = {
+        name: config.getoption(name) for name in ("schema_cases", "model_examples", "raced_events", "raced_ends")
+    }
     return replace(
         QUICK if config.getoption("--quick") else FULL,
         **{name: number for name, number in given.items() if number is not None},

@@ -10,6 +10,7 @@ NEEDED = {
     "nginx": "apt-get install nginx-light",
     "chromium": "apt-get install chromium",
     "curl": "apt-get install curl",
+    "node": "apt-get install nodejs",
     "npm": "apt-get install npm",
     "systemd-analyze": "apt-get install systemd",
     # Installing Debian's package would start a Prometheus; unpacking it does not.

@@ -5,12 +5,13 @@ Each function is a context manager that waits until its server answers, gives it
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import urllib3
 
@@ -106,9 +107,13 @@ def example(name: str, **settings: str) -> Iterator[str]:
 
 
 @contextmanager
-def pages() -> Iterator[str]:
-    """Serve the files of `tests/harness/pages`, and with them an origin of their own."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_QuietHandler, directory=str(PAGES))) as server:
+def pages(policies: Mapping[str, str] | None = None, folder: Path = PAGES) -> Iterator[str]:
+    """Serve the files of a folder, and with them an origin of their own.
+
+    *policies* has the Content-Security-Policy of each path that has one; it is read at each request.
+    """
+    handler = partial(_QuietHandler, directory=str(folder), policies={} if policies is None else policies)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
@@ -119,6 +124,16 @@ def pages() -> Iterator[str]:
 
 
 class _QuietHandler(SimpleHTTPRequestHandler):
+    def __init__(self, *args: Any, policies: Mapping[str, str], **kwargs: Any) -> None:
+        self._policies = policies
+        super().__init__(*args, **kwargs)
+
+    def end_headers(self) -> None:
+        """Send the path's policy, too."""
+        if policy := self._policies.get(self.path.partition("?")[0]):
+            self.send_header("Content-Security-Policy", policy)
+        super().end_headers()
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class's parameter
         """Say nothing."""
 

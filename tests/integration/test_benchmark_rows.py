@@ -1,8 +1,11 @@
 """The rows that the benchmarks measure on are what the service would have written."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
+import psycopg
 import pytest
 from flask import Flask
 
@@ -56,3 +59,15 @@ def test_a_sign_in_ends_the_oldest_of_the_three_and_takes_the_next_id(seeded: Fl
     assert (created.status_code, created.json["id"]) == (201, POPULATION.rows + 1)
     (evicted,) = created.json["evicted"]
     assert (evicted["id"], evicted["end_reason"]) == (POPULATION.session_id(7, 0), "limit")
+
+
+def test_seeded_users_signed_in_one_after_the_other(new_database: Callable[[str], str]) -> None:
+    url = new_database("postgresql")
+    migrate(url, SECRET)
+    seed_service(url, replace(POPULATION, days_apart=1))
+
+    with psycopg.connect(url) as connection:
+        found = connection.execute("SELECT created_at FROM sessions ORDER BY id").fetchall()
+
+    gaps = {round((later - earlier).total_seconds(), 3) for (earlier,), (later,) in pairwise(found)}
+    assert gaps == {86_400 / POPULATION.users}

@@ -20,7 +20,7 @@ from session_service.app import create_app
 from session_service.config import Settings
 from session_service.server.gunicorn_worker import UNREADABLE
 from session_service.views.problems import STATUS
-from tests.harness.api_description import operations, schema_of, served
+from tests.harness.api_description import FILES, operations, schema_of, served
 from tests.harness.paths import PROJECT
 from tests.harness.support import body, settings
 
@@ -40,7 +40,7 @@ def test_the_document_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
 
 
 def test_every_route_is_described_and_nothing_else(app: Flask, document: dict[str, Any]) -> None:
-    assert set(operations(document)) == served(app) - {("GET", "/docs/{name}")}
+    assert set(operations(document)) == served(app) - FILES
 
 
 def test_every_operation_says_what_it_does_and_what_can_go_wrong(document: dict[str, Any]) -> None:
@@ -166,9 +166,8 @@ def test_the_runbook_has_the_time_limits_of_the_code() -> None:
 def test_the_api_document_names_every_endpoint_and_code(app: Flask) -> None:
     text = (ROOT / "docs" / "api.md").read_text()
 
-    for method, path in served(app):
-        if path != "/docs/{name}":
-            assert f"`{method} {path}" in text, (method, path)
+    for method, path in served(app) - FILES:
+        assert f"`{method} {path}" in text, (method, path)
     for kind, status in STATUS.items():
         assert re.search(rf"\| `{kind.code}` \| {status} \|", text), kind.code
 
@@ -219,6 +218,18 @@ def test_what_production_installs_is_pinned_hashed_and_what_setup_cfg_asks_for()
     assert all("--hash=sha256:" in block for block in blocks)
     assert "--find-links" not in text
     assert "://" not in text
+
+
+def test_an_installed_package_has_all_files_that_browsers_load() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    package = ROOT / "session_service"
+    patterns = setup["options.package_data"]["session_service"].split(", ")
+
+    packed = {path for pattern in patterns for path in package.glob(pattern) if path.is_file()}
+
+    assert packed == {path for path in (package / "ui").rglob("*") if path.is_file()}
+    assert len(packed) >= 9
 
 
 def test_the_settings_document_names_every_setting_with_its_default() -> None:

@@ -4,13 +4,24 @@ from flask import Flask
 
 from session_service.views.guards import require_admin_or_service, require_service, require_user
 
-OPEN = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/<name>"}
+OPEN = {
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/openapi.json",
+    "/docs",
+    "/docs/<name>",
+    "/sessions/ui/<name>",
+    "/console",
+    "/console/<name>",
+}
 GUARDS = {
     "sessions": require_user,
     "validation": require_user,
     "introspection": require_service,
     "feed": require_service,
     "admin": require_admin_or_service,
+    "statistics": require_admin_or_service,
 }
 
 
@@ -34,7 +45,7 @@ def test_no_guarded_route_answers_without_credentials(app: Flask) -> None:
             assert response.headers["WWW-Authenticate"].startswith(scheme)
             tried += 1
 
-    assert tried == 19
+    assert tried == 21
 
 
 def test_only_create_skips_the_current_session_and_only_logout_allows_an_ended_one(app: Flask) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
+from itertools import count
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
@@ -10,6 +12,9 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from tests.harness.nginx import nginx
 from tests.harness.reports import require_tool
 from tests.harness.servers import Site, gunicorn, pages
+from tests.harness.session_list import OpenList, Person, Shown, SignedInDevice, shown
+
+_users = count(75_000)
 
 expect.set_options(timeout=60_000)
 
@@ -23,6 +28,20 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+def strict_policy(service: str) -> str:
+    """Return the strictest policy under which a page can show the element.
+
+    Scripts come from the page's own origin and the service. Calls may go to any port of this machine, where tests have
+    services that are slow or dead.
+    """
+    return (
+        f"default-src 'none'; script-src 'self' {service}; connect-src http://127.0.0.1:*; "
+        "style-src 'self'; img-src data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
+    )
 
 
 @pytest.fixture(scope="package")
@@ -43,9 +62,14 @@ def start_site() -> Iterator[Callable[[str], Site]]:
 
         @cache
         def start(database_url: str) -> Site:
-            app = stack.enter_context(pages())
-            service = stack.enter_context(gunicorn(database_url, TRUSTED_PROXY_HOPS="1", CORS_ALLOWED_ORIGINS=app))
-            return Site(app, stack.enter_context(nginx(service)), service)
+            policies: dict[str, str] = {}
+            app = stack.enter_context(pages(policies))
+            service = stack.enter_context(
+                gunicorn(database_url, TRUSTED_PROXY_HOPS="1", CORS_ALLOWED_ORIGINS=app, MAX_SIGN_INS_PER_MINUTE="60")
+            )
+            gateway = stack.enter_context(nginx(service))
+            policies["/session-list.html"] = strict_policy(gateway)
+            return Site(app, gateway, service)
 
         yield start
 
@@ -54,3 +78,23 @@ def start_site() -> Iterator[Callable[[str], Site]]:
 def site(database_url: str, start_site: Callable[[str], Site]) -> Site:
     """Return the servers, on a database without rows."""
     return start_site(database_url)
+
+
+@pytest.fixture
+def person(site: Site) -> Person:
+    """Return a user whom no other test knows."""
+    return Person(site.gateway, next(_users))
+
+
+@pytest.fixture
+def open_list(browser: Browser, site: Site) -> Iterator[OpenList]:
+    """Return a function that opens the page with a device's token."""
+    with ExitStack() as stack:
+
+        def open_list(
+            device: SignedInDevice | None, lang: str = "en", token: str = "", api: str = site.gateway, **context: Any
+        ) -> Shown:
+            query = {"api": api, "module": site.gateway, "lang": lang, "token": device.token if device else token}
+            return stack.enter_context(shown(browser, site.app, query, **context))
+
+        yield open_list

@@ -1,4 +1,4 @@
-"""The frontend chapter's `session-fetch.js` in a real browser, against the real service on another origin."""
+"""The npm package's `session-fetch.js` in a real browser, against the real service on another origin."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,7 +12,7 @@ from tests.harness.support import CHROME, IPHONE, make_token
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
-MODULE = PROJECT / "examples" / "frontend" / "session-fetch.js"
+MODULE = PROJECT / "client" / "web" / "session-fetch.js"
 EXPIRED = make_token(74_500, exp=1)
 
 

@@ -34,8 +34,8 @@ def type_in(sections: list[str], urls: dict[str, str]) -> list[tuple[str, str]]:
     *urls* stand in for the guide's own.
     """
     require_tool("curl")
-    (helpers, _), *first = blocks("In 30 lines")
-    shown = first if sections == ["In 30 lines"] else [one for section in sections for one in blocks(section)]
+    (helpers, _), *first = blocks("In seven lines")
+    shown = first if sections == ["In seven lines"] else [one for section in sections for one in blocks(section)]
     script = "\nprintf '\\036'\n".join([helpers, *(code for code, _ in shown), ""])
     for ours, theirs in urls.items():
         assert ours in script
@@ -59,15 +59,15 @@ def test_the_guide_shows_the_quick_start_as_it_is() -> None:
     lines = [line for line in shown.splitlines() if line]
 
     assert shown == (PROJECT / "examples" / "quickstart.py").read_text(encoding="utf-8")
-    assert len(lines) <= 30
+    assert len(lines) < 20
 
 
-def test_the_30_lines_bring_a_session_a_limit_and_a_sign_out(database_url: str) -> None:
+def test_the_seven_lines_bring_a_session_a_limit_and_a_sign_out(database_url: str) -> None:
     with (
         service_on(database_url, MAX_SESSIONS_PER_USER="1") as service,
         example("quickstart", **backend_settings(service)) as backend,
     ):
-        shown = type_in(["In 30 lines"], {"http://127.0.0.1:8000": backend})
+        shown = type_in(["In seven lines"], {"http://127.0.0.1:8000": backend})
 
     assert len(shown) == 3
     for output, expected in shown:
