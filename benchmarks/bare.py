@@ -3,6 +3,7 @@
 `app` is a Flask view, the cost of the framework and gunicorn alone. `wsgi` is a callable without a framework.
 """
 
+import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,14 @@ from flask import Flask
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
 
-ANSWER = {"active": True, "session_id": 1, "user_id": 74, "expires_at": "2026-12-21T19:02:12.033962Z"}
-BODY = b'{"active":true,"session_id":1,"user_id":74,"expires_at":"2026-12-21T19:02:12.033962Z"}\n'
+ANSWER = {
+    "active": True,
+    "session_id": 1,
+    "user_id": 74,
+    "expires_at": "2026-12-21T19:02:12.033962Z",
+    "idle_expires_at": "2026-11-28T19:02:12.033962Z",
+}
+BODY = json.dumps(ANSWER, separators=(",", ":")).encode() + b"\n"
 
 app = Flask(__name__, static_folder=None)
 

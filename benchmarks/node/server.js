@@ -29,7 +29,9 @@ function serve() {
       response.status(401).json({ detail: 'Session has ended' });
       return;
     }
-    response.json({ active: true, session_id, user_id, expires_at: cookie.expires });
+    // There is one limit, which each touch moves; the answer has as many members as the service's.
+    const { expires } = cookie;
+    response.json({ active: true, session_id, user_id, expires_at: expires, idle_expires_at: expires });
   });
   app.listen(Number(PORT), '127.0.0.1');
 }
