@@ -79,6 +79,15 @@ class Prepared:
                 return self._send(driver.statement_cursor, values)
         return run_all(connection, [(self, values)])[0]
 
+    def run_many(self, connection: Connection, values: Sequence[Values]) -> Sequence[Any]:
+        """Run it once for each of *values*, in a few statements; return the rows of all, in no order.
+
+        Raises:
+            What `run` raises.
+        """
+        statement = self._on_sqlite if connection.dialect.name == "sqlite" else self._statement
+        return connection.execute(statement, values).all()
+
     def _send(self, cursor: psycopg.Cursor[Any], values: Values) -> psycopg.Cursor[Any]:
         sql, fixed, converters = self._compiled
         given = {**fixed, **values}

@@ -12,7 +12,7 @@ from sqlalchemy.sql.dml import ReturningDelete
 
 from session_service.database.models import CommandEnds, PurgeTotals, SessionOwner, SessionToken, UserSession
 from session_service.database.transaction import execute, publish_ended
-from session_service.records import EndReason, PurgeRuns, UnendedSession
+from session_service.records import EndReason, PurgeRuns, StoredSession, UnendedSession
 
 _sessions = cast(Table, UserSession.__table__)
 _tokens = cast(Table, SessionToken.__table__)
@@ -50,9 +50,10 @@ def mark_timed_out(ends: Mapping[UnendedSession, tuple[datetime, EndReason]], no
         update(_sessions)
         .where(_sessions.c.id == timed_out.c.id, _sessions.c.ended_at.is_(None))
         .values(ended_at=timed_out.c.ended_at, end_reason=timed_out.c.end_reason)
-        .returning(_sessions.c.id)
+        .returning(*[_sessions.c[name] for name in StoredSession._fields])
     )
-    publish_ended(execute(record).scalars(), now)
+    for row in execute(record):
+        publish_ended(StoredSession._make(row), now)
 
 
 def delete_ended(before: datetime, limit: int) -> int:

@@ -149,7 +149,7 @@ def lock_and_read_state(token: Token, device: ObservedDevice, recent: int) -> Si
 def insert_session(session: StoredSession, reason: CreationReason, by: str) -> None:
     """Add *session* with the commit; its id is one that `lock_and_read_state` gave."""
     run_at_commit(statements.INSERT, session._asdict())
-    publish_created(session.id, reason, by, session.created_at)
+    publish_created(session, reason, by)
 
 
 def remember_token(token: Token, session_id: int, *, now: datetime, idle: timedelta | None) -> None:
@@ -164,30 +164,41 @@ def remember_opener(token: Token, session_id: int, *, now: datetime, idle: timed
 
 def mark_ended(session_id: int, end: End, idle: timedelta | None) -> bool:
     """End a session that is active at `end.at`; return whether this call ended it."""
-    has_ended = run_prepared(statements.MARK_ENDED, _ended(session_id, end, idle)).fetchone() is not None
-    if has_ended:
-        publish_ended([session_id], end.at)
-    return has_ended
+    ended = _one(run_prepared(statements.MARK_ENDED, _ended(session_id, end, idle)))
+    if ended:
+        publish_ended(ended, end.at)
+    return ended is not None
 
 
-def mark_ended_at_commit(session_id: int, end: End, idle: timedelta | None) -> EndedLater:
-    """Do what `mark_ended` does, with the commit; the result can then be read."""
-    publish_ended([session_id], end.at)
-    return EndedLater(run_at_commit(statements.MARK_ENDED, _ended(session_id, end, idle)))
+def mark_ended_at_commit(session: StoredSession, end: End, idle: timedelta | None) -> EndedLater:
+    """Do what `mark_ended` does with the commit, for a session that was read under the user's lock.
+
+    The result can then be read.
+    """
+    ended = session._replace(
+        ended_at=max(session.last_activity, end.at),
+        end_reason=end.reason,
+        ended_by=end.by,
+        successor_id=end.successor_id,
+        because=end.because,
+    )
+    publish_ended(ended, end.at)
+    return EndedLater(run_at_commit(statements.MARK_ENDED, _ended(session.id, end, idle)))
 
 
 def mark_timed_out(session: StoredSession, end: tuple[datetime, EndReason], now: datetime) -> None:
     """Record at *now* that a time limit ended *session*, unless it was used since it was read."""
     values = {"of_id": session.id, "seen": session.last_activity, "new_ended_at": end[0], "new_end_reason": end[1]}
     if run_prepared(statements.MARK_TIMED_OUT, values).rowcount:
-        publish_ended([session.id], now)
+        publish_ended(session._replace(ended_at=end[0], end_reason=end[1]), now)
 
 
 def mark_all_ended(user_id: str, end: End, idle: timedelta | None, *, except_id: int | None = None) -> int:
     """End the user's sessions that are active at `end.at`, except *except_id*; return how many this call ended."""
     values = {"of_user": user_id, "except_id": except_id or 0, **_end_values(end), **_moment(end.at, idle)}
-    ended = run_prepared(statements.MARK_ALL_ENDED, values).fetchall()
-    publish_ended([session_id for (session_id,) in ended], end.at)
+    ended = _all(statements.MARK_ALL_ENDED, values)
+    for session in ended:
+        publish_ended(session, end.at)
     return len(ended)
 
 

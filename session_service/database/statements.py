@@ -163,7 +163,7 @@ MARK_ALL_ENDED = Prepared(
     update(_sessions)
     .where(_of_user, _active, _sessions.c.id != bindparam("except_id"))
     .values(_end)
-    .returning(_sessions.c.id)
+    .returning(*_columns)
 )
 TOUCH = Prepared(
     update(_sessions)

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -26,12 +26,15 @@ from session_service.bulkhead import BulkheadFull
 from session_service.database.connections import LONG, WRITES, Connections
 from session_service.database.driver import STALE
 from session_service.database.engine import db
-from session_service.database.event_statements import ADD_EVENTS
+from session_service.database.event_statements import ADD_CREATED, ADD_ENDED
 from session_service.database.prepared import Answer, Prepared, Values, run_all
 from session_service.database.statements import ADD_COMMAND_ENDS
 from session_service.errors import DatabaseUnavailable
 from session_service.limits import COMMAND_TRANSACTION_SECONDS, LONG_TRANSACTION_SECONDS
-from session_service.records import CreationReason, SessionEvent
+from session_service.records import CreationReason, EndReason, SessionEvent, StoredSession
+
+MAX_EVENTS_WITH_COMMIT = 10
+"""More events are written in a round trip of their own."""
 
 TABLES_MISSING = {"42P01", "42703"}
 """PostgreSQL's undefined_table and undefined_column: the migrations have not run (SQLite: an OperationalError)."""
@@ -50,11 +53,11 @@ class Later:
 class _Transaction:
     connection: Connection
     at_commit: list[tuple[Prepared, Values, Later]] = field(default_factory=list)
-    created: tuple[int, CreationReason, str] | None = None
-    ended_ids: list[int] = field(default_factory=list)
-    recorded_at: datetime | None = None
-    """When the newest event happened; None without events."""
+    created: list[Values] = field(default_factory=list)
+    ended: list[Values] = field(default_factory=list)
+    """The events to be written: values of `ADD_CREATED` and `ADD_ENDED`."""
     events: list[SessionEvent] = field(default_factory=list)
+    """Those that were written."""
 
 
 _current: ContextVar[_Transaction] = ContextVar("transaction")
@@ -161,18 +164,20 @@ def as_command() -> Iterator[None]:
 
 def _commit(current: _Transaction) -> None:
     """Run what was left for the commit, write the events, and commit: one round trip on PostgreSQL."""
+    written: list[Any] = []
+    if len(current.ended) > MAX_EVENTS_WITH_COMMIT:
+        written += ADD_ENDED.run_many(current.connection, current.ended)
+        current.ended = []
     statements = [(statement, values) for statement, values, _ in current.at_commit]
-    if current.recorded_at is not None:
-        created_id, reason, by = current.created or (0, None, None)
-        created = {"created_id": created_id, "created_reason": reason, "created_by": by}
-        ended = {"ended_ids": current.ended_ids, "recorded_at": current.recorded_at}
-        statements.append((ADD_EVENTS, {**created, **ended}))
+    statements += [(ADD_CREATED, values) for values in current.created]
+    statements += [(ADD_ENDED, values) for values in current.ended]
     is_command = _is_command.get()
     answers = run_all(current.connection, statements, commits=not is_command)
-    if current.recorded_at is not None:
-        current.events = [SessionEvent._make(row) for row in answers.pop().fetchall()]
-    for (_, _, later), answer in zip(current.at_commit, answers, strict=True):
+    for (_, _, later), answer in zip(current.at_commit, answers, strict=False):
         later.answer = answer
+    for answer in answers[len(current.at_commit) :]:
+        written += answer.fetchall()
+    current.events = [SessionEvent._make(row) for row in written]
     if is_command:
         _count_ends_of_command(current.events)
     current.connection.commit()  # unless the driver has done so
@@ -221,21 +226,30 @@ def commit_so_far() -> None:
     connection().begin()
 
 
-def publish_created(session_id: int, reason: CreationReason, by: str, at: datetime) -> None:
+def publish_created(session: StoredSession, reason: CreationReason, by: str) -> None:
     """Write the event of a session that the current transaction creates, and publish it after the commit."""
-    current = _current.get()
-    current.created, current.recorded_at = (session_id, reason, by), max(at, current.recorded_at or at)
+    event = _of_event(session, session.created_at, session.created_at, reason, by)
+    _current.get().created.append({**event, "device_key": session.device_key})
 
 
-def publish_ended(session_ids: Iterable[int], at: datetime) -> None:
-    """Write the events of sessions that the current transaction ends, and publish them after the commit.
+def publish_ended(session: StoredSession, recorded_at: datetime) -> None:
+    """Write the event of a session as the current transaction ends it, and publish it after the commit.
 
-    Of a session that another transaction has ended there is no second event.
+    If another transaction has ended it, there is no second event.
     """
-    current = _current.get()
-    current.ended_ids += session_ids
-    if current.ended_ids:
-        current.recorded_at = max(at, current.recorded_at or at)
+    event = _of_event(session, session.ended_at, recorded_at, session.end_reason, session.ended_by)
+    _current.get().ended.append({**event, "successor_id": session.successor_id, "because": session.because})
+
+
+def _of_event(
+    session: StoredSession,
+    at: datetime | None,
+    recorded_at: datetime,
+    reason: EndReason | CreationReason | None,
+    by: str | None,
+) -> dict[str, object]:
+    of_session = {"session_id": session.id, "user_id": session.user_id, "device_name": session.device_name}
+    return {**of_session, "at": at, "recorded_at": recorded_at, "reason": reason, "initiated_by": by}
 
 
 def _is_unavailable(error: BaseException) -> bool:

@@ -114,9 +114,9 @@ class SignIn:
         session_queries.insert_session(created, reason, by.name)
         idle = self._settings.idle
         for one in plan.replaced:
-            session_queries.mark_ended_at_commit(one.id, End("replaced", by.name, now, created.id), idle)
+            session_queries.mark_ended_at_commit(one, End("replaced", by.name, now, created.id), idle)
         limit = End("limit", by.name, now, created.id)
-        evicted = [session_queries.mark_ended_at_commit(one.id, limit, idle) for one in plan.evicted]
+        evicted = [session_queries.mark_ended_at_commit(one, limit, idle) for one in plan.evicted]
         session_queries.remember_opener(token, created.id, now=now, idle=idle)
         return created, evicted
 

@@ -63,7 +63,7 @@ def _created(user_id: str) -> bool:
     try:
         with transaction(writes=True):
             row = insert_row(user_id=user_id, **device, browser="Chrome", ip_source="observed", **times)
-            publish_created(row.id, "sign_in", user_id, now)
+            publish_created(row, "sign_in", user_id)
     except DatabaseUnavailable:
         return False
     return True
