@@ -11,7 +11,8 @@ from sqlalchemy import Select, Table, column, delete, func, select, tuple_, upda
 from sqlalchemy.sql.dml import ReturningDelete
 
 from session_service.database.models import CommandEnds, PurgeTotals, SessionOwner, SessionToken, UserSession
-from session_service.database.transaction import execute, publish_ended
+from session_service.database.publishing import publish_ended
+from session_service.database.transaction import execute
 from session_service.records import EndReason, PurgeRuns, StoredSession, UnendedSession
 
 _sessions = cast(Table, UserSession.__table__)

@@ -7,17 +7,12 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import inspect
-
 from session_service.database import statements
-from session_service.database.models import VERSION_TABLE
 from session_service.database.prepared import Answer, Prepared, Values
+from session_service.database.publishing import publish_created, publish_ended
 from session_service.database.transaction import (
     Later,
     commit_so_far,
-    connection,
-    publish_created,
-    publish_ended,
     run_all_prepared,
     run_at_commit,
     run_prepared,
@@ -209,19 +204,6 @@ def mark_activity(session_id: int, *, now: datetime, idle: timedelta | None, int
     """
     values = {"of_id": session_id, "due": now - interval, **_moment(now, idle)}
     return bool(run_prepared(statements.TOUCH, values).rowcount)
-
-
-def has_token_beyond(instant: datetime) -> bool:
-    """Return whether any known token expires after *instant*."""
-    return run_prepared(statements.ANY_TOKEN_BEYOND, {"instant": instant}).fetchone() is not None
-
-
-def schema_revision() -> str | None:
-    """Return the migration that the database is at; None without our tables."""
-    if not inspect(connection()).has_table(VERSION_TABLE):
-        return None
-    row = run_prepared(statements.SCHEMA_REVISION, {}).fetchone()
-    return str(row[0]) if row else None
 
 
 def _moment(now: datetime, idle: timedelta | None) -> dict[str, datetime]:

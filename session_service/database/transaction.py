@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import datetime
 from time import monotonic
 from typing import Any
 
@@ -31,7 +30,7 @@ from session_service.database.prepared import Answer, Prepared, Values, run_all
 from session_service.database.statements import ADD_COMMAND_ENDS
 from session_service.errors import DatabaseUnavailable
 from session_service.limits import COMMAND_TRANSACTION_SECONDS, LONG_TRANSACTION_SECONDS
-from session_service.records import CreationReason, EndReason, SessionEvent, StoredSession
+from session_service.records import SessionEvent
 
 MAX_EVENTS_WITH_COMMIT = 10
 """More events are written in a round trip of their own."""
@@ -226,30 +225,14 @@ def commit_so_far() -> None:
     connection().begin()
 
 
-def publish_created(session: StoredSession, reason: CreationReason, by: str) -> None:
-    """Write the event of a session that the current transaction creates, and publish it after the commit."""
-    event = _of_event(session, session.created_at, session.created_at, reason, by)
-    _current.get().created.append({**event, "device_key": session.device_key})
+def add_created_event(values: Values) -> None:
+    """Write an event with the commit, of `ADD_CREATED` with these values, and publish it afterwards."""
+    _current.get().created.append(values)
 
 
-def publish_ended(session: StoredSession, recorded_at: datetime) -> None:
-    """Write the event of a session as the current transaction ends it, and publish it after the commit.
-
-    If another transaction has ended it, there is no second event.
-    """
-    event = _of_event(session, session.ended_at, recorded_at, session.end_reason, session.ended_by)
-    _current.get().ended.append({**event, "successor_id": session.successor_id, "because": session.because})
-
-
-def _of_event(
-    session: StoredSession,
-    at: datetime | None,
-    recorded_at: datetime,
-    reason: EndReason | CreationReason | None,
-    by: str | None,
-) -> dict[str, object]:
-    of_session = {"session_id": session.id, "user_id": session.user_id, "device_name": session.device_name}
-    return {**of_session, "at": at, "recorded_at": recorded_at, "reason": reason, "initiated_by": by}
+def add_ended_event(values: Values) -> None:
+    """Write an event with the commit, of `ADD_ENDED` with these values, and publish it afterwards."""
+    _current.get().ended.append(values)
 
 
 def _is_unavailable(error: BaseException) -> bool:

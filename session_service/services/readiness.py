@@ -5,7 +5,7 @@ from datetime import datetime
 
 from session_service.auth_server.jwks import VerificationKeys
 from session_service.config import Settings
-from session_service.database import session_queries
+from session_service.database import readiness_queries
 from session_service.database.models import SCHEMA_REVISION
 from session_service.database.transaction import transaction
 from session_service.deadline import at_most
@@ -35,13 +35,13 @@ def readiness(keys: VerificationKeys, settings: Settings, *, now: datetime) -> R
     warnings = list(settings.warnings)
     try:
         with at_most(READINESS_DATABASE_SECONDS), transaction():
-            revision = session_queries.schema_revision()
+            revision = readiness_queries.schema_revision()
             is_current = revision is not None and revision >= SCHEMA_REVISION
             # A newer schema is accepted: during an upgrade, the previous release runs on the new schema.
             if not is_current:
                 needed = f"needed is {SCHEMA_REVISION}: run the migrations"
                 missing.append(f"the database schema is at {revision or 'nothing'}, {needed}")
-            elif session_queries.has_token_beyond(now + settings.retention):
+            elif readiness_queries.has_token_beyond(now + settings.retention):
                 warnings.append(TOKENS_OUTLIVE_RETENTION)
     except DatabaseUnavailable:
         missing.append("the database does not answer")

@@ -14,7 +14,8 @@ from sqlalchemy import Table, select
 
 from session_service.clock import utcnow
 from session_service.database.models import SessionEventRow
-from session_service.database.transaction import execute, publish_created, transaction
+from session_service.database.publishing import publish_created
+from session_service.database.transaction import execute, transaction
 from session_service.errors import DatabaseUnavailable
 from tests.harness.environment import environment_with
 from tests.harness.paths import PROJECT
