@@ -6,13 +6,14 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from session_service.components import components
 from session_service.records import CreationReason, EndReason
-from session_service.services.statistics import DEFAULT_PERIODS, MAX_PERIODS, Statistics, statistics
+from session_service.services.statistics import DEFAULT_PERIODS, MAX_PERIODS, statistics
 from session_service.views.admin import ADMIN_GUARDED, SECURITY
 from session_service.views.fields import instant
 from session_service.views.guards import caller, require_admin_or_service
 from session_service.views.parsing import StrictBlueprint, refuse_large_body
 from session_service.views.problems import documented
 from session_service.views.schemas import Answer
+from session_service.webhooks.status import statuses
 
 bp = StrictBlueprint(
     "statistics", __name__, url_prefix="/sessions", description="All sessions in numbers, for admins and services."
@@ -68,6 +69,16 @@ class StatisticsPeriod(Answer):
     )
 
 
+class WebhookLag(Answer):
+    """How far one endpoint of the webhooks is behind."""
+
+    endpoint = fields.String(required=True, metadata={"description": "Its name in the file.", "example": "mail"})
+    behind_seconds = fields.Float(
+        required=True, metadata={"description": "How long the oldest event waits to be sent.", "example": 0.0}
+    )
+    parked = fields.Integer(required=True, metadata={"description": "Events that it did not take.", "example": 0})
+
+
 class StatisticsAnswer(Answer):
     """The periods, the oldest first."""
 
@@ -83,6 +94,7 @@ class StatisticsAnswer(Answer):
         required=True,
         metadata={"description": "How long the oldest event waits that the feed cannot give yet.", "example": 0.0},
     )
+    webhooks = fields.List(fields.Nested(WebhookLag), required=True)
     periods = fields.List(fields.Nested(StatisticsPeriod), required=True)
 
 
@@ -90,11 +102,15 @@ class StatisticsAnswer(Answer):
 @bp.arguments(StatisticsQuery(), location="query")
 @bp.response(200, StatisticsAnswer())
 @bp.doc(operationId="getStatistics", security=SECURITY, responses=documented(*ADMIN_GUARDED))
-def show_statistics(query: dict[str, Any]) -> Statistics:
-    """Count sign-ins, ends by reason, and active sessions, by hour or by day.
+def show_statistics(query: dict[str, Any]) -> dict[str, Any]:
+    """Count sign-ins, ends by reason, and active sessions, by hour or by day; and say how far readers are behind.
 
     The numbers come from the events of the last `EVENT_RETENTION_DAYS`, and from the sessions that are open.
     """
     by = query["by"]
     last = query["last"] or DEFAULT_PERIODS[by]
-    return statistics(components().settings, by=by, periods=last, now=caller.now)
+    webhooks = [
+        {"endpoint": one.state.name, "behind_seconds": one.behind_seconds, "parked": one.parked}
+        for one in statuses(caller.now)
+    ]
+    return {**statistics(components().settings, by=by, periods=last, now=caller.now), "webhooks": webhooks}

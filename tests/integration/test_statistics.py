@@ -9,6 +9,8 @@ import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
 
+from session_service.database.transaction import transaction
+from session_service.database.webhook_queries import add_endpoint
 from tests.harness.devices import OFFICE, device
 from tests.harness.support import EDGE, FIREFOX, IPHONE, MakeApp, SignedIn, SignIn, body, make_token, sign_in_with
 from tests.integration.test_statement_counts import statements, verbs
@@ -212,3 +214,18 @@ def test_nobody_is_named(sign_in: SignIn, admin: SignedIn) -> None:
 
     assert "740074" not in text
     assert "A name" not in text
+
+
+def test_endpoints_of_webhooks_are_behind_by_their_oldest_unsent_event(
+    app: Flask, clock: time_machine.Traveller, sign_in: SignIn, admin: SignedIn
+) -> None:
+    assert asked(admin)["webhooks"] == []
+    sign_in()
+    with app.app_context(), transaction(writes=True):
+        add_endpoint("mail", (0, 0))
+    before = asked(admin)["webhooks"][0]["behind_seconds"]
+    clock.shift(timedelta(seconds=90))
+
+    (mail,) = asked(admin)["webhooks"]
+
+    assert (mail["endpoint"], mail["parked"], mail["behind_seconds"] - before) == ("mail", 0, 90.0)

@@ -11,7 +11,7 @@ function label(since, by) {
 }
 
 export async function showStatistics(query) {
-  const { by, periods, events_since: recorded, feed_behind_seconds: behind } = await call("GET", `/sessions/statistics?${query}`);
+  const { by, periods, events_since: recorded, feed_behind_seconds: behind, webhooks } = await call("GET", `/sessions/statistics?${query}`);
   const labels = periods.map(({ since }) => label(since, by));
   const values = (of) => periods.map(of);
   const ended = REASONS.map((reason) => ({ name: reason, values: values((period) => period.ended[reason]) }));
@@ -22,6 +22,13 @@ export async function showStatistics(query) {
   const limit = values((period) => period.ended.limit);
   byId("recorded").replaceChildren(...(recorded ? ["Changes are on record since ", time(recorded), "."] : ["No change is on record."]));
   byId("behind").textContent = `Backends that read the feed are behind by ${number.format(behind)} s.`;
+  byId("webhooks").replaceChildren(
+    ...webhooks.map(({ endpoint, behind_seconds: seconds, parked }) => {
+      const item = document.createElement("li");
+      item.textContent = `Webhook ${endpoint}: behind by ${number.format(seconds)} s, ${number.format(parked)} parked.`;
+      return item;
+    }),
+  );
   byId("charts").replaceChildren(
     chart("Created sessions", labels, created),
     chart("Ended sessions, by reason", labels, ended),
