@@ -207,7 +207,7 @@ def hunt(
                         acknowledged[user] = end_by_call(url, user, everywhere=kind_of_end > 0.95)
             sleep(2 * LEASE)
             say(OVER)
-            assert [one.wait(30) for one in readers] == [0] * READERS
+            assert [one.wait(60) for one in readers] == [0] * READERS
         finally:
             for one in readers:
                 one.kill()

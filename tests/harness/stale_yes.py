@@ -124,6 +124,10 @@ def through(backend: str) -> Ask:
     return ask
 
 
+def _turn(progress: Path) -> int:
+    return int(progress.read_text())
+
+
 def ask_all(ask: Ask, reader: int, progress: Path) -> dict[str, float]:
     """Ask about the next users and those before, each session until the first no.
 
@@ -135,7 +139,7 @@ def ask_all(ask: Ask, reader: int, progress: Path) -> dict[str, float]:
     last_yes: dict[str, float] = {}
     asked, last_asked, next_user = progress.with_name(f"asked-{reader}"), 0, 0
     callers: dict[int, dict[int, Caller]] = {}
-    while (turn := int(progress.read_text() or 0)) != OVER:
+    while (turn := _turn(progress)) != OVER:
         for user in range(max(turn, next_user), turn + AHEAD):
             next_user = user + 1
             if user % READERS == reader:
@@ -144,6 +148,8 @@ def ask_all(ask: Ask, reader: int, progress: Path) -> dict[str, float]:
         for user, of_user in callers.items():
             yeses = 0
             for number, caller in list(of_user.items()):
+                if _turn(progress) == OVER:
+                    return last_yes
                 began = monotonic()
                 answer = ask(caller)
                 if answer is False:
