@@ -132,6 +132,7 @@ def lock_and_read_state(token: Token, device: ObservedDevice, recent: int) -> Si
     )
     locked, *answers = run_all_prepared((statements.LOCK_OWNER, of_user), *reads)
     if locked.fetchone() is None:
+        commit_so_far()  # a sequence may have given this transaction its id, without the lock
         lock_or_add_owner(token.user_id)
         answers = run_all_prepared(*reads)
     *lists, next_id = (answer.fetchall() for answer in answers)
