@@ -14,17 +14,18 @@ from session_service.auth_server.token_check import check_token
 from session_service.clock import as_text, utcnow
 from session_service.components import components
 from session_service.operator_command import operator_command
-from session_service.records import Because, Principal
+from session_service.records import Because, LimitPolicy, Principal
 from session_service.rules.identifiers import parse_user_id
 from session_service.services.answers import SessionView
 from session_service.services.personal_data import PersonalDataCount, count, erase, export
 from session_service.services.purge import Purged, purge, would_purge
+from session_service.services.what_if import what_if
 from session_service.webhooks.commands import webhooks
 
 OPERATOR = Principal(service="cli")
 """Becomes `ended_by` of sessions that a command ends."""
 
-sessions = AppGroup("sessions", help="List, end, export, erase and purge sessions.")
+sessions = AppGroup("sessions", help="List, end, export, erase and purge sessions, and try a limit.")
 
 
 def register_commands(app: Flask) -> None:
@@ -133,6 +134,31 @@ def purge_sessions(dry_run: bool, batch: int) -> None:
             click.echo("\r" + _summary(done), nl=False)
     start = "\r" if is_watched else ""
     click.echo(f"{start}{_summary(done)}; longest transaction {done.longest_seconds * 1_000:.0f} ms")
+
+
+@sessions.command("what-if")
+@click.option("--limit", required=True, type=click.IntRange(1, 1_000), help="Sessions allowed for each user.")
+@click.option("--policy", type=click.Choice(get_args(LimitPolicy)), help="Default: SESSION_LIMIT_POLICY.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@operator_command
+def show_what_if(limit: int, policy: LimitPolicy | None, as_json: bool) -> None:
+    """Show what a device limit would do to the sessions that are active now. Changes nothing.
+
+    It reads all sessions without a recorded end, in short statements beside live traffic.
+    """
+    settings = components().settings
+    chosen = policy or settings.SESSION_LIMIT_POLICY
+    *_, counted = what_if(settings, limit=limit, limit_policy=chosen, now=utcnow())
+    if as_json:
+        click.echo(json.dumps({"limit": limit, "policy": chosen, **vars(counted)}))
+        return
+    verb = "not be created" if chosen == "reject" else "end"
+    click.echo(f"users with active sessions   {counted.users:>12,}")
+    click.echo(f"active sessions              {counted.sessions:>12,}")
+    click.echo(f"users over {limit:<18,}{counted.users_over:>12,}")
+    click.echo(f"sessions that would {verb:<9}{counted.would_end:>12,}")
+    for platform, number in counted.by_platform.most_common():
+        click.echo(f"  {platform:<27}{number:>12,}")
 
 
 @sessions.command("export")

@@ -6,6 +6,7 @@ life is decided here, once, for both databases.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from session_service.limits import MAX_CLOCK_LAG
 from session_service.records import (
@@ -20,7 +21,6 @@ from session_service.records import (
     SignInRefusal,
     SignInState,
     StoredSession,
-    UnendedSession,
 )
 from session_service.rules.addresses import is_same_network
 
@@ -29,8 +29,17 @@ FORCED_END_REASONS: frozenset[EndReason] = frozenset({"revoked", "admin", "limit
 
 SIGN_IN_WINDOW = timedelta(seconds=60)
 
-HasTimes = StoredSession | UnendedSession
-"""Anything with `last_activity` and `expires_at`."""
+
+class HasTimes(Protocol):
+    """Anything with the two instants that time limits need."""
+
+    @property
+    def last_activity(self) -> datetime:
+        """When it was last used."""
+
+    @property
+    def expires_at(self) -> datetime:
+        """When its lifetime ends."""
 
 
 def idle_expires_at(session: HasTimes, idle: timedelta | None) -> datetime | None:

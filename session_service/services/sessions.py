@@ -9,7 +9,7 @@ from session_service.config import Settings
 from session_service.database import session_queries
 from session_service.database.transaction import transaction
 from session_service.errors import CurrentSessionUnknown, NoCurrentSession, SessionNotFound, SessionUnknown
-from session_service.records import Because, End, Principal, StoredSession, Token
+from session_service.records import Because, End, Principal, StoredSession, Token, UnendedSession
 from session_service.rules import policy, session_matching
 from session_service.services import current_session
 from session_service.services.answers import Introspection, Liveness, SessionView
@@ -149,7 +149,9 @@ class SessionService:
             current_session.refuse_ended(touched, self.settings, now)
         return present(touched, self.settings, by=by, now=now, current_id=session.id)
 
-    def validate(self, session: policy.HasTimes | None, *, token: Token, lacking: Sequence[str] = ()) -> Liveness:
+    def validate(
+        self, session: StoredSession | UnendedSession | None, *, token: Token, lacking: Sequence[str] = ()
+    ) -> Liveness:
         """Return the answer for a token whose session is active, or which has none; the guard has refused ended ones.
 
         Args:
