@@ -34,9 +34,9 @@ FULL = Numbers(
     model_examples=50,
     forced_end_examples=40,
     token_edits=100_000,
-    raced_events=6_000,
-    raced_ends=8_000,
-    webhook_events=5_000,
+    raced_events=4_000,
+    raced_ends=6_000,
+    webhook_events=1_500,
     examples=100,
 )
 QUICK = Numbers(
@@ -58,6 +58,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--screenshots", action="store_true", help="write the pictures of docs/images anew")
     parser.addoption("--schema-cases", type=int, help="requests that are generated from the OpenAPI document")
+    parser.addoption("--webhook-events", type=int, help="events that are delivered while deliverers are killed")
     parser.addoption("--raced-events", type=int, help="events that processes write while others read the feed")
     parser.addoption("--raced-ends", type=int, help="ends while readers that remember are asked")
     parser.addoption("--model-examples", type=int, help="sequences of up to 50 steps for the model")
@@ -78,7 +79,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _numbers(config: pytest.Config) -> Numbers:
     given: dict[str, Any] = {
-        name: config.getoption(name) for name in ("schema_cases", "model_examples", "raced_events", "raced_ends")
+        name: config.getoption(name)
+        for name in ("schema_cases", "model_examples", "webhook_events", "raced_events", "raced_ends")
     }
     return replace(
         QUICK if config.getoption("--quick") else FULL,
