@@ -10,6 +10,9 @@ COPY setup.cfg pyproject.toml LICENSE README.md wsgi.py ./
 COPY session_service session_service
 COPY migrations migrations
 RUN /venv/bin/pip install --no-cache-dir --no-deps .
+# The client library, for the example backend of the Compose profile `demo`.
+COPY client client
+RUN /venv/bin/pip install --no-cache-dir --no-deps ./client
 
 FROM python:3.11-slim
 RUN useradd --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin sessions

@@ -53,7 +53,7 @@ screenshots: .venv/made  ## Take the pictures of docs/images anew
 .PHONY: requirements
 requirements: .venv/made  ## Pin what production installs, with hashes, from setup.cfg
 	CUSTOM_COMPILE_COMMAND='make requirements' $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras \
-		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.txt setup.cfg
+		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --extra demo --output-file requirements.txt setup.cfg
 
 .PHONY: audit
 audit: .venv/made  ## Look up known vulnerabilities of the pinned packages (needs the advisory service)

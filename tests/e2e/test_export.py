@@ -22,7 +22,7 @@ def test_an_export_is_utf_8_wherever_it_is_written_to(make_app: MakeApp, databas
         said, complaints = one.communicate(timeout=60)
 
     assert (one.returncode, complaints) == (0, b"")
-    owner, session, _ = [json.loads(line) for line in said.decode().splitlines()]
+    owner, session, *_ = [json.loads(line) for line in said.decode().splitlines()]
     assert owner == {"kind": "owner", "user_id": "Zoë"}
     assert session["device_name"] == "Zoës Gerät 📱"
     assert "Gerät".encode() in said

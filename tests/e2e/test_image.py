@@ -39,7 +39,7 @@ def image() -> Iterator[Image]:
 def test_the_image_holds_the_service_and_what_it_needs_alone(image: Image) -> None:
     assert {path.name for path in image.workdir.iterdir()} == {"gunicorn.conf.py"}
     assert {path.parts[0] for path in context()} == {
-        *("LICENSE", "README.md", "gunicorn.conf.py", "migrations", "pyproject.toml"),
+        *("LICENSE", "README.md", "client", "gunicorn.conf.py", "migrations", "pyproject.toml"),
         *("requirements.txt", "session_service", "setup.cfg", "wsgi.py"),
     }
     installed = image.run(["python3", "-m", "pip", "list", "--format=freeze"]).stdout.lower()

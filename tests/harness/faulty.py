@@ -20,8 +20,9 @@ from session_service.clock import utcnow
 from session_service.database import connections, session_queries, statements
 from session_service.database.engine import db
 from session_service.database.models import SessionToken, UserSession
+from session_service.database.publishing import publish_created
 from session_service.database.transaction import connection, execute, run_prepared
-from session_service.records import End, ObservedDevice, SignInState, Token
+from session_service.records import CreationReason, End, ObservedDevice, SignInState, StoredSession, Token
 
 PAUSE = 0.15
 
@@ -87,6 +88,13 @@ def _state_of_an_owner_who_may_be_gone(token: Token, device: ObservedDevice, _re
     )
 
 
+def _insert_and_let_go(session: StoredSession, reason: CreationReason, by: str) -> None:
+    """Commit the session before its token and its event are written."""
+    run_prepared(statements.INSERT, session._asdict())
+    _let_go()
+    publish_created(session, reason, by)
+
+
 def _write(session_id: int, values: dict[str, Any]) -> None:
     execute(update(UserSession).where(UserSession.id == session_id).values(values))
 
@@ -109,7 +117,7 @@ FAULTS: dict[str, dict[str, Callable[..., Any]]] = {
     },
     "adopts outside the lock": {"list_recent": _then_let_go(session_queries.list_recent)},
     "locks an owner who may be gone": {"lock_and_read_state": _state_of_an_owner_who_may_be_gone},
-    "creates in two transactions": {"insert_session": _then_let_go(session_queries.insert_session)},
+    "creates in two transactions": {"insert_session": _insert_and_let_go},
 }
 
 WAITING: dict[str, list[tuple[Any, str, Any]]] = {
