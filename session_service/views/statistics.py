@@ -2,7 +2,7 @@
 
 from typing import Any, get_args
 
-from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import Schema, fields, validate
 
 from session_service.components import components
 from session_service.records import CreationReason, EndReason
@@ -34,18 +34,10 @@ class StatisticsQuery(Schema):
         load_default=None,
         validate=validate.Range(1, max(MAX_PERIODS.values())),
         metadata={
-            "description": "How many periods, the present one included; without it 24 hours or 7 days. At most 168 "
-            "hours or 92 days.",
+            "description": "How many periods, the present one included; without it 24 hours or 7 days.",
             "example": 24,
         },
     )
-
-    @validates_schema
-    def check_last(self, data: dict[str, Any], **_options: Any) -> None:
-        """Refuse more periods than there may be of this length."""
-        most = MAX_PERIODS[data["by"]]
-        if data["last"] is not None and data["last"] > most:
-            raise ValidationError({"last": [f"Must be at most {most} for this length."]})
 
 
 def _numbers(reasons: tuple[str, ...]) -> dict[str, fields.Field[int]]:

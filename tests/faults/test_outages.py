@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from session_service.limits import threads_for
 from tests.harness.outage import calling, proxied, suffer
 from tests.harness.postgres import PostgresServer
 from tests.harness.processes import children
@@ -102,7 +103,8 @@ def test_a_locked_table(server: PostgresServer, url: str) -> None:
 def test_a_service_that_waits_too_long_or_with_all_its_threads_would_be_noticed(
     server: PostgresServer, fault: str, noticed: set[str]
 ) -> None:
-    with faulty(server.url, fault, **RULES) as (url,), calling(url) as seen:
+    # More callers than the worker has threads.
+    with faulty(server.url, fault, **RULES) as (url,), calling(url, callers=2 * threads_for(6)) as seen:
         suffer(seen, lambda: freeze(server), lambda: thaw(server), seconds=10 if "no answer" in noticed else 5)
 
     assert seen.faults() >= noticed

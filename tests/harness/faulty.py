@@ -6,6 +6,7 @@ pause that makes the race wide is in here alone; the real service is tested as i
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from time import sleep
 from typing import Any
@@ -84,8 +85,22 @@ def _state_of_an_owner_who_may_be_gone(token: Token, device: ObservedDevice, _re
     sleep(PAUSE)
     session_queries.lock_owner(token.user_id)
     return SignInState(
-        device, session_queries.list_by_token(token), [], session_queries.list_active(token.user_id, utcnow(), None)
+        device,
+        session_queries.list_by_token(token),
+        [],
+        session_queries.list_active(token.user_id, utcnow(), None),
+        _next_id(),
     )
+
+
+def _next_id() -> int:
+    return int(run_prepared(statements.NEXT_SESSION_ID, {}).fetchone()[0])
+
+
+def _survey_and_let_go(token: Token, device: ObservedDevice, recent: int) -> SignInState:
+    state = _lock_and_read_state(token, device, recent)
+    _let_go()
+    return replace(state, next_id=_next_id())
 
 
 def _insert_and_let_go(session: StoredSession, reason: CreationReason, by: str) -> None:
@@ -99,7 +114,8 @@ def _write(session_id: int, values: dict[str, Any]) -> None:
     execute(update(UserSession).where(UserSession.id == session_id).values(values))
 
 
-_mark_ended, _mark_all_ended, _list_by_token = (
+_lock_and_read_state, _mark_ended, _mark_all_ended, _list_by_token = (
+    session_queries.lock_and_read_state,
     session_queries.mark_ended,
     session_queries.mark_all_ended,
     session_queries.list_by_token,
@@ -107,7 +123,7 @@ _mark_ended, _mark_all_ended, _list_by_token = (
 _memory: dict[bytes, Any] = {}
 
 FAULTS: dict[str, dict[str, Callable[..., Any]]] = {
-    "surveys outside the lock": {"lock_and_read_state": _then_let_go(session_queries.lock_and_read_state)},
+    "surveys outside the lock": {"lock_and_read_state": _survey_and_let_go},
     "touch writes the row back": {"mark_activity": _write_whole_row_back},
     "ends without looking": {"mark_ended": _end_without_looking, "mark_all_ended": _end_all_that_were_seen},
     "remembers sessions": {"list_by_token": _list_by_token_from_memory},
