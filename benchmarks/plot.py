@@ -8,6 +8,8 @@ from benchmarks.report import Report
 
 matplotlib.use("svg")
 from matplotlib import pyplot
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 _SERVER, _DATABASE, _ROUND = "#4477aa", "#99bbdd", "#222222"
 
@@ -32,7 +34,12 @@ def draw(report: Report, file: Path) -> None:
     axes.invert_yaxis()
     axes.set_xlabel("processor time per request, µs")
     trial = " (a trial)" if report.is_trial else ""
-    axes.set_title(f"{report.date}{trial}, {report.machine['processor']}", loc="left", fontsize="medium")
+    save(figure, axes, f"{report.date}{trial}, {report.machine['processor']}", file)
+
+
+def save(figure: Figure, axes: Axes, title: str, file: Path) -> None:
+    """Give a plot its title and its legend, and write it into an SVG file."""
+    axes.set_title(title, loc="left", fontsize="medium")
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(file, metadata={"Date": None})

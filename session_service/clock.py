@@ -11,6 +11,11 @@ def utcnow() -> datetime:
     return datetime.now(UTC)
 
 
+def seconds_since(instant: datetime | None, now: datetime) -> float:
+    """Return the seconds from *instant* to *now*; 0 without one, or if it is later by another machine's clock."""
+    return max((now - instant).total_seconds(), 0.0) if instant else 0.0
+
+
 def as_text(instant: datetime) -> str:
     """Return *instant* as callers see it: ISO 8601 in UTC with `Z`; microseconds only if they are not zero."""
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")

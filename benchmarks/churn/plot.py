@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-import matplotlib
+from matplotlib import pyplot
 
 from benchmarks.churn.report import MIB, Report
-
-matplotlib.use("svg")
-from matplotlib import pyplot
+from benchmarks.plot import save
 
 _TABLES, _INDEXES = "#4477aa", "#99bbdd"
 
@@ -26,8 +24,4 @@ def draw(report: Report, file: Path) -> None:
     axes.set_xlabel("days")
     axes.set_ylabel("MiB")
     trial = " (a trial)" if report.is_trial else ""
-    axes.set_title(f"{report.date}{trial}, {report.churn.sign_ins:,} sign-ins", loc="left", fontsize="medium")
-    axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(file, metadata={"Date": None})
-    pyplot.close(figure)
+    save(figure, axes, f"{report.date}{trial}, {report.churn.sign_ins:,} sign-ins", file)

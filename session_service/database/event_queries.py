@@ -13,17 +13,16 @@ from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Integer,
     Table,
     Text,
     and_,
     bindparam,
-    column,
     func,
     literal,
     or_,
     select,
-    table,
     true,
     update,
 )
@@ -33,6 +32,7 @@ from sqlalchemy import delete as sql_delete
 from session_service.database.event_statements import EVENT_COLUMNS
 from session_service.database.models import PurgedEvents, SessionEventRow
 from session_service.database.prepared import Prepared
+from session_service.database.statements import last_id_on_sqlite
 from session_service.database.transaction import connection, execute, run_prepared
 from session_service.records import SessionEvent
 
@@ -66,6 +66,12 @@ class EventsRead(NamedTuple):
     """No reader of this database can be at a later position."""
 
 
+def is_after(xact: Any, event_id: Any) -> ColumnElement[bool]:
+    """Return the condition that an event comes after a position."""
+    # The first comparison follows from the other, but it is what the index is searched by.
+    return and_(_events.c.xact >= xact, or_(_events.c.xact > xact, _events.c.id > event_id))
+
+
 def _read(horizon: Any, xmax: Any, last_id: Any) -> Any:
     """Return the question: one row for each event, with the head; or one row with the head alone."""
     xact, event_id = (bindparam(name, type_=BigInteger) for name in ("after_xact", "after_id"))
@@ -79,11 +85,9 @@ def _read(horizon: Any, xmax: Any, last_id: Any) -> Any:
         _purged.c.event_id.label("purged_id"),
     )
     head = select(*columns).subquery("head")
-    after = or_(_events.c.xact > xact, and_(_events.c.xact == xact, _events.c.id > event_id))
     page = (
         select(*EVENT_COLUMNS)
-        # Redundant, but the first of the two is what the index is searched by.
-        .where(_events.c.xact >= xact, after, _events.c.xact < horizon)
+        .where(is_after(xact, event_id), _events.c.xact < horizon)
         .order_by(_events.c.xact, _events.c.id)
         .limit(bindparam("most", type_=Integer))
         .subquery("page")
@@ -98,9 +102,7 @@ def _bigint(xid: Any) -> Any:
 _snapshot = func.pg_current_snapshot()
 _horizon, _xmax = _bigint(func.pg_snapshot_xmin(_snapshot)), _bigint(func.pg_snapshot_xmax(_snapshot))
 _everything, _zero = literal(_EVERYTHING, BigInteger), literal(0, BigInteger)
-_sequence = table("sqlite_sequence", column("name"), column("seq", Integer))
-_last_id = func.coalesce(select(_sequence.c.seq).where(_sequence.c.name == _events.name).scalar_subquery(), 0)
-READ = Prepared(_read(_horizon, _xmax, _zero), on_sqlite=_read(_everything, _zero, _last_id))
+READ = Prepared(_read(_horizon, _xmax, _zero), on_sqlite=_read(_everything, _zero, last_id_on_sqlite(_events)))
 OLDEST_BEYOND_HORIZON = Prepared(
     select(func.min(_events.c.recorded_at)).where(_events.c.xact >= _horizon),
     on_sqlite=select(func.min(_events.c.recorded_at)).where(_events.c.xact > _EVERYTHING),

@@ -57,6 +57,12 @@ _end: dict[str, Any] = {
 }
 
 
+def last_id_on_sqlite(of: Table) -> Any:
+    """Return the highest id that a table has ever had on SQLite, or 0: `AUTOINCREMENT` keeps it in a table."""
+    sequence = table("sqlite_sequence", column("name"), column("seq", Integer))
+    return func.coalesce(select(sequence.c.seq).where(sequence.c.name == of.name).scalar_subquery(), 0)
+
+
 def _upsert(build: Callable[[Any], Any]) -> Prepared:
     """Return an INSERT with an ON CONFLICT clause, which SQLAlchemy has for each database separately."""
     on_postgresql, on_sqlite = (build(insert_into) for insert_into in (postgresql.insert, sqlite.insert))
@@ -142,11 +148,9 @@ REMEMBER_TOKEN = _insert_unless_there(
 )
 ADD_OWNER = _insert_unless_there(lambda insert_into: insert_into(_owners).values(user_id=bindparam("of_user")))
 LOCK_OWNER = Prepared(select(_owners.c.user_id).where(_owners.c.user_id == bindparam("of_user")).with_for_update())
-# SQLAlchemy has no sequence for SQLite, whose `AUTOINCREMENT` keeps the last id in a table.
-_sequence = table("sqlite_sequence", column("name"), column("seq", Integer))
 NEXT_SESSION_ID = Prepared(
     select(func.nextval(func.pg_get_serial_sequence(literal(_sessions.name), literal("id")))),
-    on_sqlite=select(func.coalesce(func.max(_sequence.c.seq), 0) + 1).where(_sequence.c.name == _sessions.name),
+    on_sqlite=select(last_id_on_sqlite(_sessions) + 1),
 )
 INSERT = Prepared(insert(_sessions).values({name: bindparam(name) for name in StoredSession._fields}))
 MARK_ENDED = Prepared(update(_sessions).where(_of_id, _active).values(_end).returning(*_columns))

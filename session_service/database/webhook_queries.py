@@ -13,7 +13,7 @@ from sqlalchemy import Table, and_, func, literal, or_, select, update
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.dialects import postgresql, sqlite
 
-from session_service.database.event_queries import Position
+from session_service.database.event_queries import Position, is_after
 from session_service.database.models import SessionEventRow, UserSession, WebhookEndpoint
 from session_service.database.transaction import connection, execute
 from session_service.records import StoredSession
@@ -130,7 +130,7 @@ def mark_failed(name: str, by: str, attempt: FailedAttempt, next_attempt_at: dat
 
 def oldest_unsent_at(after: Position) -> datetime | None:
     """Return when the first event after a position was recorded; None without one."""
-    first = select(_events.c.recorded_at).where(_is_after(after)).order_by(_events.c.xact, _events.c.id).limit(1)
+    first = select(_events.c.recorded_at).where(is_after(*after)).order_by(_events.c.xact, _events.c.id).limit(1)
     return cast(datetime | None, execute(first).scalar())
 
 
@@ -172,13 +172,6 @@ def move(name: str, by: str, position: Position, **values: Any) -> bool:
 
 def _is_held(name: str, by: str) -> Any:
     return and_(_endpoints.c.name == name, _endpoints.c.leased_by == by)
-
-
-def _is_after(position: Position) -> Any:
-    return and_(
-        _events.c.xact >= position[0],
-        or_(_events.c.xact > position[0], _events.c.id > position[1]),
-    )
 
 
 def _is_sqlite() -> bool:

@@ -9,6 +9,7 @@ from threading import BoundedSemaphore
 from time import monotonic, sleep
 
 from session_service import metrics
+from session_service.clock import seconds_since
 from session_service.config import Settings
 from session_service.database import event_queries
 from session_service.database.event_queries import EventsRead, Position
@@ -68,7 +69,7 @@ def behind_seconds(now: datetime) -> float:
     """
     with transaction():
         oldest = event_queries.oldest_beyond_horizon()
-    return max((now - oldest).total_seconds(), 0.0) if oldest else 0.0
+    return seconds_since(oldest, now)
 
 
 def _question(after: Position | None) -> EventsRead:

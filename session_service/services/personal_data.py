@@ -5,7 +5,7 @@ index, so all sessions are read, in statements of bounded size, each in a transa
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -88,9 +88,7 @@ def erase(user_id: str, *, now: datetime) -> PersonalDataCount:
         if found:
             with transaction(writes=True):
                 mentions += personal_data_queries.erase_who_ended([one["session_id"] for one in found], user_id)
-    with transaction():
-        spans = _strides(personal_data_queries.event_span())
-    for first, last in spans:
+    for first, last in _strides(personal_data_queries.event_span):
         with transaction(writes=True):
             events += personal_data_queries.erase_events(user_id, first, last, now - KEPT_ENDS)
     words = "erased a user: %d sessions, %d tokens, the user's id in %d sessions of others, %d events"
@@ -113,9 +111,7 @@ def _page_of(
 
 def _mentions(user_id: str) -> Iterator[list[personal_data_queries.Row]]:
     """Read all sessions, range by range; yield those of other users that the user ended."""
-    with transaction():
-        spans = _strides(personal_data_queries.session_span())
-    for first, last in spans:
+    for first, last in _strides(personal_data_queries.session_span):
         with transaction():
             mentions = personal_data_queries.list_ended_by(user_id, first, last)
         yield mentions
@@ -123,15 +119,14 @@ def _mentions(user_id: str) -> Iterator[list[personal_data_queries.Row]]:
 
 def _events(user_id: str) -> Iterator[list[personal_data_queries.Row]]:
     """Read all events, range by range; yield those that name the user."""
-    with transaction():
-        spans = _strides(personal_data_queries.event_span())
-    for first, last in spans:
+    for first, last in _strides(personal_data_queries.event_span):
         with transaction():
             events = personal_data_queries.list_events(user_id, first, last)
         yield events
 
 
-def _strides(span: tuple[int, int]) -> Iterator[tuple[int, int]]:
-    """Split a range of ids, both ends inclusive, into ranges of `STRIDE` ids."""
-    first, last = span
+def _strides(span: Callable[[], tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Read a range of ids, both ends inclusive; return it as ranges of `STRIDE` ids."""
+    with transaction():
+        first, last = span()
     return ((start, start + STRIDE - 1) for start in range(first, last + 1, STRIDE))

@@ -13,8 +13,8 @@ from session_service.services import feed
 
 Unit = Literal["hour", "day"]
 WIDTH: dict[Unit, timedelta] = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
-MAX_PERIODS: dict[Unit, int] = {"hour": 168, "day": 168}
-"""A week of hours, a quarter of days."""
+MAX_PERIODS = 168
+"""A week of hours."""
 
 DEFAULT_PERIODS: dict[Unit, int] = {"hour": 24, "day": 7}
 

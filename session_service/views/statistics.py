@@ -6,7 +6,7 @@ from marshmallow import Schema, fields, validate
 
 from session_service.components import components
 from session_service.records import CreationReason, EndReason
-from session_service.services.statistics import DEFAULT_PERIODS, MAX_PERIODS, statistics
+from session_service.services.statistics import DEFAULT_PERIODS, MAX_PERIODS, WIDTH, statistics
 from session_service.views.admin import ADMIN_GUARDED, SECURITY
 from session_service.views.fields import instant
 from session_service.views.guards import caller, require_admin_or_service
@@ -27,12 +27,12 @@ class StatisticsQuery(Schema):
 
     by = fields.String(
         load_default="hour",
-        validate=validate.OneOf(tuple(MAX_PERIODS)),
+        validate=validate.OneOf(tuple(WIDTH)),
         metadata={"description": "Whether a period is an hour or a day, in UTC."},
     )
     last = fields.Integer(
         load_default=None,
-        validate=validate.Range(1, max(MAX_PERIODS.values())),
+        validate=validate.Range(1, MAX_PERIODS),
         metadata={
             "description": "How many periods, the present one included; without it 24 hours or 7 days.",
             "example": 24,

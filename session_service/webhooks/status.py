@@ -6,6 +6,7 @@ from datetime import datetime
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from session_service.clock import seconds_since
 from session_service.database import parked_queries, webhook_queries
 from session_service.database.transaction import transaction
 from session_service.database.webhook_queries import EndpointState
@@ -31,7 +32,7 @@ def statuses(now: datetime) -> list[EndpointStatus]:
         states, parked = webhook_queries.list_endpoints(), parked_queries.count_parked()
         oldest = [webhook_queries.oldest_unsent_at((state.xact, state.event_id)) for state in states]
     return [
-        EndpointStatus(state, parked.get(state.name, 0), max((now - at).total_seconds(), 0.0) if at else 0.0)
+        EndpointStatus(state, parked.get(state.name, 0), seconds_since(at, now))
         for state, at in zip(states, oldest, strict=True)
     ]
 
