@@ -355,10 +355,11 @@ const isLocal = (address) =>
 
 /** Return *list* with exactly the *elements* in this order. One that is in its place is not moved: it keeps the focus. */
 function arrange(list, elements) {
+  const wanted = new Set(elements);
+  for (const element of [...list.children]) if (!wanted.has(element)) element.remove();
   elements.forEach((element, index) => {
     if (list.children[index] !== element) list.insertBefore(element, list.children[index] ?? null);
   });
-  while (list.children.length > elements.length) list.lastElementChild.remove();
 }
 
 /** Return the person's own variant of a language, where the page names only the language: en-GB for en. */
@@ -825,7 +826,8 @@ export class SessionList extends Base {
     this.#list(p.ended, ended, current);
     p.endedTitle.hidden = !ended.length;
     for (const id of this.#rows.keys()) if (!sessions.some((session) => session.id === id)) this.#rows.delete(id);
-    // What had the focus may be gone: the keyboard goes on from the list's title, not from the top of the page.
+    // What had the focus may have moved, or be gone: then the keyboard goes on from the list's title.
+    if (focused && !this.shadowRoot.activeElement) focused.focus();
     if (focused && !this.shadowRoot.activeElement) p.title.focus();
     if (this.#asked?.session && !active.some((one) => one.id === this.#asked.session.id) && !this.#asked.isBusy) {
       p.dialog.close();

@@ -124,6 +124,7 @@ def test_everything_can_be_done_with_the_keyboard_alone(person: Person, open_lis
     expect(page.dialog.get_by_role("button", name="Sign out")).to_be_focused()
     keys.press("Space")
     expect(page.element.get_by_role("heading", name="Your devices")).to_be_focused()
+    page.names("Chrome on Windows 10", "Safari on iPhone")
     keys.press("Tab")
     keys.press("Tab")
     expect(page.button("Sign out Safari on iPhone")).to_be_focused()
@@ -161,6 +162,19 @@ def test_a_reload_leaves_the_focus_and_what_is_open_as_they_are(person: Person, 
     page.names("Chrome on Windows 10", "Edge on Windows 10", "Safari on iPhone")
     expect(page.button("Sign out Safari on iPhone")).to_be_focused()
     expect(page.ended.locator("details p")).to_be_visible()
+
+
+def test_a_device_that_leaves_the_list_leaves_the_focus_on_the_next_one(person: Person, open_list: OpenList) -> None:
+    person.sign_in(IPHONE)
+    edge = person.sign_in(EDGE)
+    page = open_list(person.sign_in())
+    page.button("Sign out Safari on iPhone").focus()
+
+    edge.end()
+    page.page.evaluate("document.querySelector('session-list').reload()")
+
+    page.names("Chrome on Windows 10", "Safari on iPhone")
+    expect(page.button("Sign out Safari on iPhone")).to_be_focused()
 
 
 # Widths and languages
