@@ -36,7 +36,16 @@ from session_service.views.json_answers import JsonAnswers
 from session_service.views.openapi import describe_api
 from session_service.views.validate_fast import ValidateFast
 
-EXPOSED_HEADERS = ["Location", "Retry-After", "X-Request-ID", "X-Session-Code", "X-Session-Id", "X-User-Id"]
+EXPOSED_HEADERS = [
+    "Location",
+    "Retry-After",
+    "X-Request-ID",
+    "X-Session-Code",
+    "X-Session-Id",
+    "X-Session-Would-Evict",
+    "X-Session-Would-Refuse",
+    "X-User-Id",
+]
 """Headers of an answer that pages of other origins may read."""
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
@@ -56,8 +65,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     built = app.extensions[NAME] = _build(settings)
     _register_views(app, built)
     register_commands(app)
-    lookup = PlainLookup(db.connections_of(app), settings)
-    app.wsgi_app = ValidateFast(app.wsgi_app, built, lookup)  # type: ignore[method-assign]
+    if not settings.observes:  # what is observed is more than a plain yes
+        lookup = PlainLookup(db.connections_of(app), settings)
+        app.wsgi_app = ValidateFast(app.wsgi_app, built, lookup)  # type: ignore[method-assign]
     metrics.info.labels(__version__).set(1)
     return app
 

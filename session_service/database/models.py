@@ -13,7 +13,7 @@ from sqlalchemy.types import TypeDecorator
 
 from session_service.records import Because, EndReason, IpSource
 
-SCHEMA_REVISION = "0005"
+SCHEMA_REVISION = "0006"
 """The oldest schema that this code can run on. `/readyz` compares it with the database; a newer one is accepted."""
 
 
@@ -173,6 +173,20 @@ class PurgedEvents(Base):
     """Always 1."""
     xact: Mapped[int] = mapped_column(BigInteger)
     event_id: Mapped[int] = mapped_column(BigInteger)
+
+
+class ObservedEndRow(Base):
+    """What `enforce` would have done to a session, while the service only observes (`services.observing`)."""
+
+    __tablename__ = "observed_ends"
+
+    session_id: Mapped[int] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """When it would have been evicted, or when it was created nevertheless."""
+    code: Mapped[str] = mapped_column(String(24))
+    """With which later calls would have been refused."""
+    is_evicted: Mapped[bool]
+    """Whether it would have been evicted. Otherwise its sign-in would have been refused."""
 
 
 class PurgeTotals(Base):
