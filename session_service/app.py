@@ -30,6 +30,7 @@ from session_service.views import (
     parsing,
     problems,
     request_hooks,
+    search,
     sessions,
     statistics,
     validation,
@@ -117,7 +118,7 @@ def _register_views(app: Flask, built: Components) -> None:
     api = problems.ProblemApi(app)
     describe_api(api, built.settings)
     own = (sessions.bp, validation.validation, validation.introspection)
-    for blueprint in (*own, admin.bp, statistics.bp, feed.bp, ops.bp, docs.bp):
+    for blueprint in (*own, admin.bp, search.bp, statistics.bp, feed.bp, ops.bp, docs.bp):
         api.register_blueprint(blueprint)
     app.register_blueprint(docs.assets)
     app.register_blueprint(pages.bp)

@@ -3,7 +3,7 @@
 import json
 import sys
 from datetime import timedelta
-from typing import get_args
+from typing import Any, get_args
 
 import click
 from flask import Flask
@@ -13,19 +13,17 @@ from session_service.auth_server.example_token import example_token
 from session_service.auth_server.token_check import check_token
 from session_service.clock import as_text, utcnow
 from session_service.components import components
-from session_service.operator_command import operator_command
-from session_service.records import Because, LimitPolicy, Principal
+from session_service.operator_command import OPERATOR, operator_command, session_line
+from session_service.records import Because, LimitPolicy
 from session_service.rules.identifiers import parse_user_id
-from session_service.services.answers import SessionView
+from session_service.search_commands import WHERE, end_where, search_sessions
 from session_service.services.personal_data import PersonalDataCount, count, erase, export
 from session_service.services.purge import Purged, purge, would_purge
 from session_service.services.what_if import what_if
 from session_service.webhooks.commands import webhooks
 
-OPERATOR = Principal(service="cli")
-"""Becomes `ended_by` of sessions that a command ends."""
-
-sessions = AppGroup("sessions", help="List, end, export, erase and purge sessions, and try a limit.")
+sessions = AppGroup("sessions", help="List, search, end, export, erase and purge sessions, and try a limit.")
+sessions.add_command(search_sessions)
 
 
 def register_commands(app: Flask) -> None:
@@ -85,7 +83,7 @@ def list_sessions(user_id: str, include_inactive: bool) -> None:
         _user_id(user_id), by=OPERATOR, now=utcnow(), include_inactive=include_inactive
     )
     for session in listed:
-        click.echo(_line(session))
+        click.echo(session_line(session))
     if not listed:
         click.echo("no sessions", err=True)
 
@@ -93,14 +91,26 @@ def list_sessions(user_id: str, include_inactive: bool) -> None:
 @sessions.command("end")
 @click.option("--user", "user_id", help="End all sessions of this user.")
 @click.option("--session", "session_id", type=click.IntRange(1, 2**63 - 1), help="End this one session.")
-@click.option("--because", type=click.Choice(get_args(Because)), help="With --user: what the person is told.")
+@click.option("--where", multiple=True, metavar="NAME=VALUE", help=f"End sessions of all users: {WHERE}")
+@click.option("--expected", type=click.IntRange(0), help="With --where: end nothing if more would end.")
+@click.option("--yes", "is_confirmed", is_flag=True, help="With --where: end them; otherwise they are only counted.")
+@click.option("--because", type=click.Choice(get_args(Because)), help="Not with --session: what the person is told.")
 @operator_command
-def end_sessions(user_id: str | None, session_id: int | None, because: Because | None) -> None:
-    """End all sessions of one user, or one session. Sessions that have already ended stay unchanged."""
-    if (user_id is None) == (session_id is None):
-        raise click.UsageError("give either --user or --session")
-    if because and user_id is None:
-        raise click.UsageError("--because goes with --user")
+def end_sessions(user_id: str | None, session_id: int | None, because: Because | None, **by_criteria: Any) -> None:
+    """End all sessions of one user, one session, or the active sessions of all users that match criteria.
+
+    Sessions that have already ended stay unchanged.
+    """
+    is_by_criteria = bool(by_criteria["where"])
+    if [user_id is not None, session_id is not None, is_by_criteria].count(True) != 1:
+        raise click.UsageError("give one of --user, --session and --where")
+    if because and session_id is not None:
+        raise click.UsageError("--because does not go with --session")
+    if not is_by_criteria and (by_criteria["is_confirmed"] or by_criteria["expected"] is not None):
+        raise click.UsageError("--expected and --yes go with --where")
+    if is_by_criteria:
+        end_where(**by_criteria, because=because)
+        return
     if session_id is not None:
         components().sessions.delete_session(session_id, by=OPERATOR, now=utcnow())
         click.echo(f"session {session_id} has ended")
@@ -199,14 +209,6 @@ def _amount(of: PersonalDataCount) -> str:
 def _summary(done: Purged) -> str:
     rows = f"{done.sessions} sessions, {done.tokens} tokens and {done.events} events"
     return f"recorded {done.ends} ends, purged {rows}"
-
-
-def _line(session: SessionView) -> str:
-    ended_at = session["ended_at"]
-    state = "active" if ended_at is None else f"{session['end_reason']} {as_text(ended_at)}"
-    by = f" by {session['ended_by']}" if session.get("ended_by") else ""
-    times = f"created {as_text(session['created_at'])}, last active {as_text(session['last_activity'])}"
-    return f"{session['id']}  {session['device_name']}  {session['ip_address']}  {times}  {state}{by}"
 
 
 def _user_id(text: str) -> str:

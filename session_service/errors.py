@@ -1,38 +1,37 @@
 """All errors that callers see. `views/problems.py` maps each class to its HTTP status.
 
-    SessionServiceError
-    ├── InvalidRequest             the request is malformed or breaks a rule
-    │   ├── InvalidJson
-    │   ├── ValidationFailed
-    │   ├── BodyTooLarge
-    │   └── UnsupportedMediaType
-    ├── NotAuthenticated           the caller's identity is not proven, or their session does not allow the call
-    │   ├── TokenMissing
-    │   ├── TokenInvalid
-    │   ├── TokenExpired
-    │   ├── SessionEnded
-    │   ├── SessionUnknown
-    │   ├── LimitRefusesAdoption
-    │   ├── RateRefusesAdoption
-    │   └── ServiceRequired
-    ├── AdminRequired
-    ├── NotFound                   the resource does not exist, or the caller may not learn that it does
-    │   ├── RouteNotFound
-    │   ├── SessionNotFound
-    │   ├── UserNotFound
-    │   └── NoCurrentSession
-    ├── MethodNotAllowed
-    ├── CurrentSessionUnknown
-    ├── SessionLimitReached
-    ├── FeedPositionGone
-    ├── SignInRateExceeded
-    ├── Unavailable                a dependency of this service does not answer
-    │   ├── DatabaseUnavailable
-    │   ├── AuthServerUnavailable
-    │   └── NotReady
-    └── InternalError
-
-`detail` is for people and may change. `code` is for programs and never changes.
+SessionServiceError
+├── InvalidRequest             the request is malformed or breaks a rule
+│   ├── InvalidJson
+│   ├── ValidationFailed
+│   ├── BodyTooLarge
+│   └── UnsupportedMediaType
+├── NotAuthenticated           the caller's identity is not proven, or their session does not allow the call
+│   ├── TokenMissing
+│   ├── TokenInvalid
+│   ├── TokenExpired
+│   ├── SessionEnded
+│   ├── SessionUnknown
+│   ├── LimitRefusesAdoption
+│   ├── RateRefusesAdoption
+│   └── ServiceRequired
+├── AdminRequired
+├── NotFound                   the resource does not exist, or the caller may not learn that it does
+│   ├── RouteNotFound
+│   ├── SessionNotFound
+│   ├── UserNotFound
+│   └── NoCurrentSession
+├── MethodNotAllowed
+├── CurrentSessionUnknown
+├── CountChanged
+├── SessionLimitReached
+├── FeedPositionGone
+├── SignInRateExceeded
+├── Unavailable                a dependency of this service does not answer
+│   ├── DatabaseUnavailable
+│   ├── AuthServerUnavailable
+│   └── NotReady
+└── InternalError
 """
 
 from collections.abc import Mapping
@@ -40,19 +39,13 @@ from typing import ClassVar
 
 
 class SessionServiceError(Exception):
-    """The base class: a `code` that never changes, and a `detail` for people."""
+    """The base class: a `code` for programs, which never changes, and a `detail` for people, which may."""
 
     code: ClassVar[str]
     detail: ClassVar[str]
 
     def __init__(self, detail: str | None = None, *, retry_after: int | None = None, **members: object) -> None:
-        """Create the error for one request.
-
-        Args:
-            detail: replaces the class's `detail` if that is too general.
-            retry_after: whole seconds after which the same call may succeed.
-            members: further members of the problem document (RFC 9457 section 3.2); JSON values.
-        """
+        """Create it: *detail* replaces the class's, *members* are JSON (RFC 9457 3.2), *retry_after* is in seconds."""
         super().__init__(detail or self.detail)
         self.retry_after = retry_after
         self.members: Mapping[str, object] = members
@@ -191,6 +184,13 @@ class CurrentSessionUnknown(SessionServiceError):
 
     code = "current_session_unknown"
     detail = "The service cannot determine which session is the current one, so none was closed."
+
+
+class CountChanged(SessionServiceError):
+    """More sessions match than the caller expected; none was ended. `count` says how many."""
+
+    code = "count_changed"
+    detail = "More sessions would end than were expected, so none was ended."
 
 
 class SessionLimitReached(SessionServiceError):

@@ -87,6 +87,24 @@ WEBHOOK_LEASE_MARGIN_SECONDS = 5.0
 WEBHOOK_LEASE_USABLE_SECONDS = 3.0
 """A call begins within this time after its lease was asked for, or the lease is renewed first."""
 
+SEARCH_EXAMINED = 5_000
+"""Index entries that a page of a search reads at most."""
+
+COUNT_EXAMINED = 500_000
+"""Index entries that a count reads at most, before sessions are ended by criteria."""
+
+COUNT_SESSIONS = 100_000
+"""Most sessions that criteria may select to be ended."""
+
+END_SESSIONS = 1_000
+"""Sessions that one call ends at most."""
+
+END_BATCH = 50
+"""Of those, in one transaction, which locks their users."""
+
+END_SECONDS = 1.0
+"""After this long a call begins no further batch."""
+
 SPARE_THREADS = 2
 """Threads of a process for requests that wait for nothing."""
 

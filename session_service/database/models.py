@@ -13,7 +13,7 @@ from sqlalchemy.types import TypeDecorator
 
 from session_service.records import Because, EndReason, IpSource
 
-SCHEMA_REVISION = "0006"
+SCHEMA_REVISION = "0007"
 """The oldest schema that this code can run on. `/readyz` compares it with the database; a newer one is accepted."""
 
 
@@ -68,8 +68,11 @@ class UserSession(Base):
     __table_args__ = (
         # No index contains last_activity, so that an update of it is heap-only (HOT) on PostgreSQL.
         Index("ix_sessions_open", "user_id", "id", postgresql_where=OPEN, sqlite_where=OPEN),
-        Index("ix_sessions_ended", "ended_at", postgresql_where=ENDED, sqlite_where=ENDED),
+        # The id makes each entry a place from which a search goes on.
+        Index("ix_sessions_ended_at_id", "ended_at", "id", postgresql_where=ENDED, sqlite_where=ENDED),
         Index(None, "user_id", "id"),
+        Index(None, "network", "id"),
+        Index(None, "created_at", "id"),
         {"sqlite_autoincrement": True, "postgresql_with": {"fillfactor": 85}},
     )
 

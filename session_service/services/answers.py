@@ -90,3 +90,11 @@ class CreatedSession(SessionView):
     """The session that a sign-in created, and the sessions that the device limit ended for it."""
 
     evicted: list[SessionView]
+
+
+class SearchAnswer(TypedDict):
+    """A page of a search."""
+
+    sessions: list[SessionView]
+    next: str | None
+    """A cursor; None at the end."""

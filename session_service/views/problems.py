@@ -38,6 +38,7 @@ STATUS: dict[type[SessionServiceError], int] = {
     errors.NoCurrentSession: 404,
     errors.MethodNotAllowed: 405,
     errors.CurrentSessionUnknown: 409,
+    errors.CountChanged: 409,
     errors.SessionLimitReached: 409,
     errors.FeedPositionGone: 410,
     errors.SignInRateExceeded: 429,
@@ -114,6 +115,9 @@ class Problem(Schema):
     sessions = fields.List(
         fields.Nested(SessionResponse),
         metadata={"description": "With `session_limit_reached`: the user's active sessions, the last active first."},
+    )
+    count = fields.Integer(
+        metadata={"description": "With `count_changed`: how many sessions would end now.", "example": 13}
     )
     missing = fields.List(
         fields.String(),

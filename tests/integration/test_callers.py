@@ -1,6 +1,7 @@
 """What each endpoint accepts: every route with every kind of caller, as the table in `docs/api.md` has it."""
 
 import re
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -33,6 +34,13 @@ def table() -> dict[str, dict[str, int]]:
 
 
 TABLE = table()
+
+SENT_ALONG: dict[str, dict[str, Any]] = {
+    "/sessions/introspect": {"data": {"token": "whatever"}},
+    "/sessions/search": {"query_string": {"user_id": "74"}},
+    "/sessions/end": {"json": {"user_id": 75, "expected": 9}},
+}
+"""What an endpoint needs beside the caller's credentials."""
 
 
 def authorization(caller: str, name: str) -> str | None:
@@ -73,7 +81,7 @@ def test_every_endpoint_answers_every_caller_as_documented(make_app: MakeApp, en
         path.replace("{session_id}", str(victim.id)).replace("{user_id}", "74"),
         method=method,
         headers=headers,
-        data={"token": "whatever"} if path.endswith("introspect") else None,
+        **SENT_ALONG.get(path, {}),
     )
     with response:
         assert response.status_code == TABLE[endpoint][caller], response.text

@@ -53,8 +53,8 @@ def test_people_list_end_and_purge_by_commands(make_app: MakeApp) -> None:
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (("end",), "either --user or --session"),
-        (("end", "--user", "1", "--session", "1"), "either --user or --session"),
+        (("end",), "one of --user, --session and --where"),
+        (("end", "--user", "1", "--session", "1"), "one of --user, --session and --where"),
         (("end", "--session", "999999"), "Session not found"),
         (("end", "--session", "0"), "--session"),
         (("list", "x"), "no user can have this id"),

@@ -19,6 +19,8 @@ def test_answers_are_as_they_are_described(client: FlaskClient, sign_in: SignIn)
         ("POST", "/sessions/update-activity", "/sessions/update-activity", 200),
         ("GET", "/sessions/validate", "/sessions/validate", 200),
         ("GET", "/sessions/statistics", "/sessions/statistics?by=day&last=2", 200),
+        ("GET", "/sessions/search", "/sessions/search?user_id=74&limit=1", 200),
+        ("GET", "/sessions/search", "/sessions/search?os=iOS", 422),
         ("DELETE", "/sessions/user/{user_id}", "/sessions/user/75", 200),
         ("DELETE", "/sessions/session/{session_id}", "/sessions/session/999999", 404),
         ("DELETE", "/sessions/logout-all", "/sessions/logout-all?exclude_current=true", 200),

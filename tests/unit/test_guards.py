@@ -21,6 +21,7 @@ GUARDS = {
     "introspection": require_service,
     "feed": require_service,
     "admin": require_admin_or_service,
+    "search": require_admin_or_service,
     "statistics": require_admin_or_service,
 }
 
@@ -45,7 +46,7 @@ def test_no_guarded_route_answers_without_credentials(app: Flask) -> None:
             assert response.headers["WWW-Authenticate"].startswith(scheme)
             tried += 1
 
-    assert tried == 21
+    assert tried == 24
 
 
 def test_only_create_skips_the_current_session_and_only_logout_allows_an_ended_one(app: Flask) -> None:
