@@ -1,5 +1,6 @@
 // The console: takes a token, and connects the forms with what they show.
 
+import { clearSearch, endFound, search, searchOn } from "./search.js";
 import { showStatistics } from "./statistics.js";
 import { byId, useToken } from "./tools.js";
 import { clearUser, endSessions, showUser } from "./user.js";
@@ -29,6 +30,7 @@ function forget(said = "") {
   useToken(null);
   clearTimeout(forgetting);
   clearUser();
+  clearSearch();
   byId("question").close();
   byId("charts").replaceChildren();
   byId("signed-in").hidden = byId("forget").hidden = true;
@@ -41,6 +43,13 @@ function forget(said = "") {
 function keepAwhile() {
   clearTimeout(forgetting);
   forgetting = setTimeout(() => forget(`The token was forgotten after ${KEPT_MINUTES} minutes without use.`), KEPT_MINUTES * 60_000);
+}
+
+/** Show a user whose session was found. */
+async function lookAt(user) {
+  byId("user").value = user;
+  await showUser(user);
+  byId("user").focus();
 }
 
 /** Do something that calls the service; show what it says, or what went wrong. */
@@ -69,10 +78,18 @@ function onSubmit(id, action) {
 
 onSubmit("token-form", () => signIn(byId("token").value.trim()));
 onSubmit("user-form", () => showUser(byId("user").value.trim()));
+onSubmit("search-form", search);
 onSubmit("statistics-form", () => showStatistics(byId("period").value));
 byId("forget").addEventListener("click", () => forget("The token is forgotten."));
 byId("end-selected").addEventListener("click", () => act(() => endSessions("selected")));
 byId("end-all").addEventListener("click", () => act(() => endSessions("all")));
+byId("more").addEventListener("click", () => act(searchOn));
+byId("end-found").addEventListener("click", () => act(endFound));
+byId("found").addEventListener("click", ({ target }) => {
+  const user = target.closest("button[data-user]")?.dataset.user;
+  if (user) act(() => lookAt(user));
+});
+byId("search-because").replaceChildren(...[...byId("because").options].map((option) => option.cloneNode(true)));
 byId("cancel").addEventListener("click", () => byId("question").close());
 byId("confirm").addEventListener("click", () => byId("question").close("end"));
 for (const type of ["pointerdown", "keydown"]) addEventListener(type, () => byId("forget").hidden || keepAwhile());

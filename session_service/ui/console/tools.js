@@ -37,9 +37,11 @@ export function fillTable(table, titles, rows) {
 /** What the service answered instead of what was asked for. */
 export class Refusal extends Error {
   constructor(status, problem) {
-    super(problem.detail ?? "The service does not answer.");
+    const fields = Object.entries(problem.errors ?? {}).map(([name, messages]) => `${name}: ${[messages].flat().join(" ")}`);
+    super([problem.detail ?? "The service does not answer.", ...fields].join(" "));
     this.status = status;
     this.code = problem.code;
+    this.count = problem.count;
     this.requestId = problem.request_id;
   }
 }
@@ -52,20 +54,42 @@ export function useToken(given) {
 }
 
 /**
- * Return the JSON of an answer.
+ * Return the JSON of an answer; `json` is sent as the body.
  *
  * @throws {Refusal}
  */
-export async function call(method, path) {
+export async function call(method, path, json) {
   const headers = { Authorization: `Bearer ${token}` };
+  const body = json === undefined ? undefined : JSON.stringify(json);
+  if (body) headers["Content-Type"] = "application/json";
   const signal = AbortSignal.timeout(15_000);
   let response;
   try {
-    response = await fetch(new URL(`.${path}`, document.baseURI), { method, headers, signal, credentials: "omit" });
+    response = await fetch(new URL(`.${path}`, document.baseURI), { method, headers, body, signal, credentials: "omit" });
   } catch {
     throw new Refusal(0, {});
   }
-  const body = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Refusal(response.status, body);
-  return body;
+  const answer = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Refusal(response.status, answer);
+  return answer;
+}
+
+/** Return a number of sessions in words. */
+export const sessionsInWords = (count) => `${number.format(count)} ${count === 1 ? "session" : "sessions"}`;
+
+/** Ask whether to end something, and show what in lines of text or nodes. Resolves to whether the answer is yes. */
+export function confirmed(title, lines) {
+  const dialog = byId("question");
+  byId("question-title").textContent = title;
+  byId("question-list").replaceChildren(...lines.map((line) => make("li", {}, ...line)));
+  dialog.returnValue = "";
+  dialog.showModal();
+  byId("cancel").focus();
+  return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "end"), { once: true }));
+}
+
+/** Return what is said of ended sessions if it was to be waited until no backend remembers them. */
+export function saidOfEverywhere(isEverywhere) {
+  if (isEverywhere) return "✓ No backend remembers them any more.";
+  return "It was not confirmed that no backend remembers them; that takes a second at most.";
 }

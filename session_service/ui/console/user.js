@@ -1,6 +1,6 @@
 // One user's devices and history, and how sessions are ended.
 
-import { byId, call, fillTable, foreign, make, time } from "./tools.js";
+import { byId, call, confirmed, fillTable, foreign, make, saidOfEverywhere, sessionsInWords, time } from "./tools.js";
 
 let userId = null;
 let sessions = [];
@@ -63,7 +63,8 @@ function chosenChanged() {
 /** Ask, showing what would end, and end it. Return what happened in words; null if nothing was to be done. */
 export async function endSessions(scope) {
   const doomed = scope === "all" ? sessions.filter((session) => session.is_active) : chosen();
-  if (!doomed.length || !(await confirmed(doomed))) return null;
+  const lines = doomed.map((session) => [foreign(session.device_name), ` · session ${session.id}`]);
+  if (!doomed.length || !(await confirmed(`End ${sessionsInWords(doomed.length)} of user ${userId}?`, lines))) return null;
   const everywhere = byId("everywhere").checked;
   const because = byId("because").value;
   const all = because ? `?because=${because}` : "";
@@ -87,17 +88,6 @@ export async function endSessions(scope) {
     throw error;
   }
   await showUser(user);
-  const said = `${closed} ${closed === 1 ? "session" : "sessions"} of user ${user} ended.`;
-  if (isEverywhere) return `${said} ✓ No backend remembers them any more.`;
-  return everywhere ? `${said} It was not confirmed that no backend remembers them; that takes a second at most.` : said;
-}
-
-function confirmed(doomed) {
-  const dialog = byId("question");
-  byId("question-title").textContent = `End ${doomed.length} ${doomed.length === 1 ? "session" : "sessions"} of user ${userId}?`;
-  byId("question-list").replaceChildren(...doomed.map((session) => make("li", {}, foreign(session.device_name), ` · session ${session.id}`)));
-  dialog.returnValue = "";
-  dialog.showModal();
-  byId("cancel").focus();
-  return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "end"), { once: true }));
+  const said = `${sessionsInWords(closed)} of user ${user} ended.`;
+  return everywhere ? `${said} ${saidOfEverywhere(isEverywhere)}` : said;
 }

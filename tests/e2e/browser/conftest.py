@@ -7,12 +7,13 @@ from itertools import count
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.harness.console import OpenConsole
 from tests.harness.nginx import nginx
 from tests.harness.reports import require_tool
 from tests.harness.servers import Site, gunicorn, pages
-from tests.harness.session_list import OpenList, Person, Shown, SignedInDevice, shown
+from tests.harness.session_list import NOTED, OpenList, Person, Shown, SignedInDevice, shown
 
 _users = count(75_000)
 
@@ -98,3 +99,25 @@ def open_list(browser: Browser, site: Site) -> Iterator[OpenList]:
             return stack.enter_context(shown(browser, site.app, query, **context))
 
         yield open_list
+
+
+@pytest.fixture
+def open_console(browser: Browser, site: Site) -> Iterator[OpenConsole]:
+    """Return a function that opens the console; at the end it has violated no policy and thrown nothing."""
+    opened: list[Page] = []
+    errors: list[str] = []
+    with ExitStack() as stack:
+
+        def open_console(fragment: str = "", **context: Any) -> Page:
+            its = stack.enter_context(browser.new_context(locale="en-GB", timezone_id="UTC", **context))
+            its.add_init_script(NOTED)
+            page = its.new_page()
+            page.on("pageerror", lambda error: errors.append(str(error)))
+            page.goto(f"{site.gateway}/console{fragment}")
+            opened.append(page)
+            return page
+
+        yield open_console
+        for page in opened:
+            assert page.evaluate("window.violations") == []
+        assert errors == []

@@ -1,63 +1,17 @@
 """`/console` in a real browser: the token stays in memory, and a user's sessions are found and ended."""
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from typing import Any
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import expect
 
+from tests.harness.console import ADMIN, OpenConsole, admin_token, show, signed_in
 from tests.harness.servers import Site
-from tests.harness.session_list import NOTED, Person, accessibility_findings
+from tests.harness.session_list import Person, accessibility_findings
 from tests.harness.support import EDGE, IPHONE, make_token
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-
-ADMIN = 1
-
-
-def admin_token(**claims: Any) -> str:
-    return make_token(ADMIN, role="admin", **claims)
-
-
-@pytest.fixture
-def open_console(browser: Browser, site: Site) -> Iterator[Callable[..., Page]]:
-    """Return a function that opens the console; at the end it has violated no policy and thrown nothing."""
-    pages: list[Page] = []
-    errors: list[str] = []
-    with ExitStack() as stack:
-
-        def open_console(fragment: str = "", **context: Any) -> Page:
-            its = stack.enter_context(browser.new_context(locale="en-GB", timezone_id="UTC", **context))
-            its.add_init_script(NOTED)
-            page = its.new_page()
-            page.on("pageerror", lambda error: errors.append(str(error)))
-            page.goto(f"{site.gateway}/console{fragment}")
-            pages.append(page)
-            return page
-
-        yield open_console
-        for page in pages:
-            assert page.evaluate("window.violations") == []
-        assert errors == []
-
-
-OpenConsole = Callable[..., Page]
-
-
-def signed_in(page: Page) -> Page:
-    """Wait until the charts are shown."""
-    expect(page.locator("figure")).to_have_count(4)
-    return page
-
-
-def show(page: Page, user_id: int) -> None:
-    page.get_by_label("User id").fill(str(user_id))
-    page.get_by_role("button", name="Show").click()
-    expect(page.get_by_role("heading", name=f"Devices of user {user_id}")).to_be_visible()
-
 
 # The token
 
