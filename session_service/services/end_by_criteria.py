@@ -20,7 +20,8 @@ EXAMINED = 20_000
 """Index entries that one statement reads to find sessions to end."""
 
 PAUSE_SECONDS = 0.02
-"""Before users are tried again whom another transaction had locked."""
+"""Between two batches. SQLite has one writer at a time, and a waiting one polls: without a pause it might never get
+its turn. Whoever was locked by another transaction is free by then, most likely."""
 
 TOO_MANY = (
     f"These select more than {COUNT_SESSIONS:,} active sessions, or more than {COUNT_EXAMINED:,} to look through. "
@@ -97,7 +98,7 @@ def end_some(criteria: Criteria, settings: Settings, counted: Counted, ending: E
         number, held = _end_batch(batch, settings, ending)
         ended += number
         waiting.extend(held)
-        if len(held) == len(batch):
+        if waiting:
             sleep(PAUSE_SECONDS)
     remaining = [*waiting, *own]
     if is_all and not waiting and own:
