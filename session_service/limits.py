@@ -90,11 +90,8 @@ WEBHOOK_LEASE_USABLE_SECONDS = 3.0
 SEARCH_EXAMINED = 5_000
 """Index entries that a page of a search reads at most."""
 
-COUNT_EXAMINED = 500_000
+COUNT_EXAMINED = 100_000
 """Index entries that a count reads at most, before sessions are ended by criteria."""
-
-COUNT_SESSIONS = 100_000
-"""Most sessions that criteria may select to be ended."""
 
 END_SESSIONS = 1_000
 """Sessions that one call ends at most."""

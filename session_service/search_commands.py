@@ -62,8 +62,8 @@ def end_where(where: Iterable[str], *, expected: int | None, is_confirmed: bool,
     Raises:
         CountChanged: more than *expected* would end; none has.
     """
-    criteria, settings, now = criteria_of(where), components().settings, utcnow()
-    counted = count(criteria, settings, now=now, is_bounded=False)
+    settings = components().settings
+    criteria, counted = count(criteria_of(where), settings, now=utcnow(), is_bounded=False)
     if not is_confirmed:
         words = f"would end {counted.sessions} sessions"
         click.echo(f"{words}; repeat with --expected {counted.sessions} --yes to end them", err=True)

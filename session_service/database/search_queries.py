@@ -50,6 +50,7 @@ class Counted(NamedTuple):
     highest_id: int
     """Of those; 0 without any. Sessions that are created later have higher ids."""
     examined: int
+    """Index entries that were read for that."""
 
 
 class _Walk(NamedTuple):
@@ -185,6 +186,8 @@ def _refinements(of: FromClause, question: Question) -> Sequence[ColumnElement[b
     found = [c[name] == getattr(criteria, name) for name in texts if getattr(criteria, name) is not None]
     active = _is_active(of, question)
     timed_out = and_(c.ended_at.is_(None), ~active)
+    if criteria.user_id is not None and selection != "user_id":
+        found.append(c.user_id == criteria.user_id)
     if criteria.networks is not None and selection != "network":
         found.append(c.network.in_(sorted(criteria.networks)))
     if selection != "created_at":

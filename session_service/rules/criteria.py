@@ -43,19 +43,25 @@ class Criteria:
     created_before: datetime | None = None
     ended_after: datetime | None = None
     ended_before: datetime | None = None
+    chosen: Selection | None = None
+    """Which of `selections` selects, if not the first."""
+
+    @property
+    def selections(self) -> list[Selection]:
+        """The criteria that an index serves."""
+        has_created_range = self.created_after is not None or self.created_before is not None
+        served: dict[Selection, bool] = {
+            "user_id": self.user_id is not None,
+            "network": self.networks is not None,
+            "created_at": has_created_range,
+            "ended_at": self.has_ended_range,
+        }
+        return [name for name, is_given in served.items() if is_given]
 
     @property
     def selection(self) -> Selection | None:
-        """The first of the criteria that an index serves; None if there is none of them."""
-        if self.user_id is not None:
-            return "user_id"
-        if self.networks is not None:
-            return "network"
-        if self.created_after is not None or self.created_before is not None:
-            return "created_at"
-        if self.has_ended_range:
-            return "ended_at"
-        return None
+        """The criterion whose index leads to the candidates; None if no index serves any."""
+        return self.chosen or next(iter(self.selections), None)
 
     @property
     def has_ended_range(self) -> bool:

@@ -11,7 +11,7 @@ from session_service.database import search_queries, session_queries
 from session_service.database.search_queries import Counted
 from session_service.database.transaction import transaction
 from session_service.errors import CountChanged, ValidationFailed
-from session_service.limits import COUNT_EXAMINED, COUNT_SESSIONS, END_BATCH, END_SECONDS, END_SESSIONS
+from session_service.limits import COUNT_EXAMINED, END_BATCH, END_SECONDS, END_SESSIONS
 from session_service.records import Because, End, Principal, StoredSession
 from session_service.rules import policy
 from session_service.rules.criteria import Criteria, Question
@@ -24,8 +24,8 @@ PAUSE_SECONDS = 0.02
 its turn. Whoever was locked by another transaction is free by then, most likely."""
 
 TOO_MANY = (
-    f"These select more than {COUNT_SESSIONS:,} active sessions, or more than {COUNT_EXAMINED:,} to look through. "
-    "Narrow them, for example with created_after and created_before, and end one range after the other."
+    f"These select more than {COUNT_EXAMINED:,} sessions, ended ones included. "
+    "Narrow them with created_after and created_before, and end one range after the other."
 )
 
 
@@ -49,8 +49,10 @@ class Ending:
     """The cause; left out for the caller's own sessions."""
 
 
-def count(criteria: Criteria, settings: Settings, *, now: datetime, is_bounded: bool = True) -> Counted:
-    """Return how many active sessions match.
+def count(
+    criteria: Criteria, settings: Settings, *, now: datetime, is_bounded: bool = True
+) -> tuple[Criteria, Counted]:
+    """Return how many active sessions match, and the criteria with that one chosen to select that made it possible.
 
     Args:
         is_bounded: False reads all candidates, however long that takes: for a command.
@@ -59,13 +61,15 @@ def count(criteria: Criteria, settings: Settings, *, now: datetime, is_bounded: 
         ValidationFailed: there are too many to count them within a request.
     """
     if criteria.active is False:
-        return Counted(0, 0, 0)
+        return criteria, Counted(0, 0, 0)
     examined = COUNT_EXAMINED if is_bounded else None
-    with transaction(takes_long=not is_bounded):
-        counted = search_queries.count_active(Question(criteria, now, settings.idle), examined=examined)
-    if is_bounded and (counted.examined > COUNT_EXAMINED or counted.sessions > COUNT_SESSIONS):
-        raise ValidationFailed(errors={"criteria": [TOO_MANY]})
-    return counted
+    for selection in criteria.selections:
+        chosen = replace(criteria, chosen=selection)
+        with transaction(takes_long=not is_bounded):
+            counted = search_queries.count_active(Question(chosen, now, settings.idle), examined=examined)
+        if examined is None or counted.examined <= examined:
+            return chosen, counted
+    raise ValidationFailed(errors={"criteria": [TOO_MANY]})
 
 
 def refuse_more(counted: Counted, expected: int) -> None:

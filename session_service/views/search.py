@@ -51,8 +51,8 @@ def end_sessions_by_criteria(query: dict[str, Any], body: dict[str, Any]) -> dic
     First ask with `dry_run`; then repeat the call with `expected`, the count, and then with each `remaining`, until
     that is 0. If more sessions match than were expected, none ends: 409 `count_changed`. One call ends at most 1,000.
     """
-    settings, criteria = components().settings, body["criteria"]
-    counted = count(criteria, settings, now=caller.now)
+    settings = components().settings
+    criteria, counted = count(body["criteria"], settings, now=caller.now)
     if "expected" not in body:
         return {"count": counted.sessions}
     refuse_more(counted, body["expected"])

@@ -116,7 +116,7 @@ def test_sessions_that_are_created_after_the_count_stay(app: Flask) -> None:
     settings = components_of(app).settings
     with app.app_context():
         put_active(3)
-        counted = count(criteria, settings, now=NOON)
+        criteria, counted = count(criteria, settings, now=NOON)
         with transaction(writes=True):
             execute(text("DELETE FROM session_owners"))
         late = put_active(2)
@@ -271,17 +271,25 @@ def test_a_body_that_is_no_object_is_refused(client: FlaskClient, data: str) -> 
 def test_criteria_that_select_too_many_are_refused_with_words_that_help(
     make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(end_by_criteria, "COUNT_EXAMINED", 4)
     app = make_app()
-    with app.app_context(), time_machine.travel(NOON, tick=False):
+    with app.app_context(), time_machine.travel(NOON + DAY, tick=False):
+        client = app.test_client()
         put_active(4)
-        statuses = []
-        for examined, sessions in ((3, 100), (100, 3), (4, 4)):
-            monkeypatch.setattr(end_by_criteria, "COUNT_EXAMINED", examined)
-            monkeypatch.setattr(end_by_criteria, "COUNT_SESSIONS", sessions)
-            answer = end(app.test_client(), dry_run=True, **HERE)
-            statuses.append((answer.status_code, list(answer.json.get("errors", answer.json))))
+        enough = end(client, dry_run=True, **HERE)
+        with transaction(writes=True):
+            execute(text("DELETE FROM session_owners"))
+        (last,) = put_active(1, created_at=NOON + DAY, last_activity=NOON + DAY)
+        refused = end(client, expected=9, **HERE)
+        narrowed = {**HERE, "created_after": "2026-02-08T12:00:01Z"}
+        counted, ended = end(client, dry_run=True, **narrowed), end(client, expected=1, **narrowed)
+        rows = left()
 
-    assert statuses == [(422, ["criteria"]), (422, ["criteria"]), (200, ["count"])]
+    assert enough.json == {"count": 4}
+    assert (refused.status_code, list(refused.json["errors"])) == (422, ["criteria"])
+    assert "created_after and created_before" in refused.json["errors"]["criteria"][0]
+    assert (counted.json, ended.json) == ({"count": 1}, {"ended": 1, "remaining": 0})
+    assert [row.id for row in rows.values() if row.ended_at] == [last]
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -304,7 +312,7 @@ def test_a_session_that_ends_meanwhile_is_nobodys_second_end(app: Flask) -> None
     criteria, settings = Criteria(networks=frozenset({"203.0.113.7/32"})), components_of(app).settings
     with app.app_context():
         first, second = put_active(2)
-        counted = count(criteria, settings, now=NOON)
+        criteria, counted = count(criteria, settings, now=NOON)
         with transaction(writes=True):
             assert session_queries.mark_all_ended("1000", End("revoked", "1000", NOON), settings.idle) == 1
         done = end_some(criteria, settings, counted, Ending(by=Principal(service="x"), now=NOON))

@@ -1,5 +1,6 @@
 """Criteria of a search: how they are read from texts, which one selects, and what a cursor is."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
@@ -136,6 +137,9 @@ def test_the_first_criterion_that_an_index_serves_selects() -> None:
     assert parsed(**created, **ended, address="::1").selection == "network"
     assert parsed(**created, **ended).selection == "created_at"
     assert parsed(**ended).selection == "ended_at"
+    every = parsed(**USER, **created, **ended, address="::1")
+    assert every.selections == ["user_id", "network", "created_at", "ended_at"]
+    assert replace(every, chosen="created_at").selection == "created_at"
 
 
 @pytest.mark.parametrize(
