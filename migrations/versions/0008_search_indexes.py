@@ -13,8 +13,8 @@ from alembic import op
 
 from session_service.database.connections import LONG, WRITES
 
-revision = "0007"
-down_revision = "0006"
+revision = "0008"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
