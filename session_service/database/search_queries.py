@@ -13,7 +13,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     FromClause,
-    Integer,
+    Subquery,
     Table,
     and_,
     case,
@@ -24,7 +24,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from session_service.database.models import SessionOwner, UserSession
+from session_service.database.models import SessionOwner, UserSession, UtcDateTime
 from session_service.database.transaction import execute
 from session_service.records import StoredSession
 from session_service.rules.criteria import BEGINNING, Criteria, Cursor, Question, cursor_of, first_cursor, matches
@@ -43,14 +43,22 @@ class Page(NamedTuple):
     """Up to where was searched; None if there is nothing after it."""
 
 
-class Counted(NamedTuple):
-    """How many active sessions match."""
+class Place(NamedTuple):
+    """How far a count has come."""
 
-    sessions: int
-    highest_id: int
+    walk: int = 0
+    after: Cursor | None = None
+
+
+class Counted(NamedTuple):
+    """How many active sessions match, of some index entries."""
+
+    sessions: int = 0
+    highest_id: int = 0
     """Of those; 0 without any. Sessions that are created later have higher ids."""
-    examined: int
-    """Index entries that were read for that."""
+    examined: int = 0
+    next: Place | None = None
+    """Where to go on; None at the end."""
 
 
 class _Walk(NamedTuple):
@@ -58,6 +66,11 @@ class _Walk(NamedTuple):
 
     key: tuple[Column[Any], Column[Any]]
     within: list[ColumnElement[bool]]
+
+    @property
+    def is_by_instant(self) -> bool:
+        """Whether the entries are in the order of an instant."""
+        return isinstance(self.key[0].type, UtcDateTime)
 
 
 class _Examined(NamedTuple):
@@ -76,7 +89,7 @@ def list_page(question: Question, after: Cursor | None, *, limit: int, examined:
     walks = _walks(criteria, first if after is None else min(first, after))
     if selection is None or not walks:
         return Page([], None)
-    done = [_examine(walk, question, limit, examined // len(walks)) for walk in walks]
+    done = [_examine(walk, question, limit, max(examined // len(walks), 1)) for walk in walks]
     # Beyond the first walk's end it is not known what comes in between.
     upto = max((one.upto for one in done if one.upto is not None), default=None)
     found = sorted(((cursor_of(one, selection), one) for walk in done for one in walk.sessions), reverse=True)
@@ -87,19 +100,26 @@ def list_page(question: Question, after: Cursor | None, *, limit: int, examined:
     return Page(sessions, upto)
 
 
-def count_active(question: Question, *, examined: int | None) -> Counted:
-    """Count the active sessions that match. With *examined*, stop after that many index entries and one more."""
-    criteria = question.criteria
-    if criteria.selection in {None, "ended_at"}:
-        return Counted(0, 0, 0)
-    rows = select(*_columns).where(*_selected(criteria))
-    some = (rows if examined is None else rows.limit(examined + 1)).subquery("examined")
-    is_wanted = and_(*_refinements(some, question._replace(criteria=replace(criteria, active=True))))
+def count_active(question: Question, place: Place, entries: int) -> Counted:
+    """Count the active sessions that match among so many index *entries* from *place* on.
+
+    Not all at once: for many entries PostgreSQL reads the whole table instead.
+    """
+    criteria = replace(question.criteria, active=True)
+    walks = _walks(criteria, place.after or first_cursor(criteria)) if criteria.selection != "ended_at" else []
+    if not walks:
+        return Counted()
+    walk = walks[place.walk]
+    some = _entries(walk, entries)
+    is_wanted, is_last = and_(*_refinements(some, question._replace(criteria=criteria))), some.c.number == entries
     wanted_id = case((is_wanted, some.c.id))
-    found = execute(
-        select(func.count(wanted_id), func.coalesce(func.max(wanted_id), 0), func.count()).select_from(some)
-    )
-    return Counted._make(found.one())
+    at, last = (func.max(case((is_last, some.c[column.name]))) for column in walk.key)
+    found = select(func.count(wanted_id), func.coalesce(func.max(wanted_id), 0), func.count(), at, last)
+    sessions, highest_id, examined, at_last, last_id = execute(found.select_from(some)).one()
+    then = Place(place.walk + 1) if place.walk + 1 < len(walks) else None
+    if last_id is not None:
+        then = Place(place.walk, Cursor(at_last if walk.is_by_instant else BEGINNING, last_id))
+    return Counted(sessions, highest_id, examined, then)
 
 
 def lock_owners(user_ids: Collection[str]) -> set[str]:
@@ -148,31 +168,25 @@ def _walk_since(column: Column[Any], after: datetime | None, before: Cursor) -> 
 
 def _examine(walk: _Walk, question: Question, limit: int, examined: int) -> _Examined:
     """Read entries of *walk* until *limit* sessions match, or *examined* entries were read."""
-    order = [column.desc() for column in walk.key]
     is_refined = bool(_refinements(_sessions, question))
-    # One statement finds the matches and the last entry: between two of them the entries could change.
-    number = (func.row_number().over(order_by=order) if is_refined else literal(0, Integer)).label("number")
-    # The limit within keeps the planner from any other way than the index.
-    entries = select(*_columns, number).where(*walk.within).order_by(*order).limit(examined).subquery("entries")
+    entries = _entries(walk, examined)
     wanted = select(entries).order_by(*(entries.c[column.name].desc() for column in walk.key)).limit(limit)
     if is_refined:
+        # One statement finds the matches and the last entry: between two of them the entries could change.
         wanted = wanted.where(or_(and_(*_refinements(entries, question)), entries.c.number == examined))
     rows = execute(wanted).all()
     sessions = [StoredSession._make(row[:-1]) for row in rows]
     is_all = len(rows) < min(limit, examined) and not (rows and rows[-1].number == examined)
     key = walk.key[0].name
-    upto = None if is_all else Cursor(getattr(sessions[-1], key) if key.endswith("_at") else BEGINNING, sessions[-1].id)
+    upto = None if is_all else Cursor(getattr(sessions[-1], key) if walk.is_by_instant else BEGINNING, sessions[-1].id)
     return _Examined([one for one in sessions if matches(one, question)], upto)
 
 
-def _selected(criteria: Criteria) -> list[ColumnElement[bool]]:
-    """Return the condition that selects the candidates, to be counted in no order."""
-    match criteria.selection:
-        case "user_id":
-            return [_sessions.c.user_id == criteria.user_id]
-        case "network":
-            return [_sessions.c.network.in_(sorted(criteria.networks or ()))]
-    return _within(_sessions.c.created_at, criteria.created_after, criteria.created_before)
+def _entries(walk: _Walk, number: int) -> Subquery:
+    """Return the first *number* entries of a walk, numbered. The limit leaves the planner no way but the index."""
+    order = [column.desc() for column in walk.key]
+    numbered = func.row_number().over(order_by=order).label("number")
+    return select(*_columns, numbered).where(*walk.within).order_by(*order).limit(number).subquery("entries")
 
 
 def _refinements(of: FromClause, question: Question) -> Sequence[ColumnElement[bool]]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from session_service.config import Settings
 from session_service.database import search_queries, session_queries
-from session_service.database.search_queries import Counted
+from session_service.database.search_queries import Counted, Place
 from session_service.database.transaction import transaction
 from session_service.errors import CountChanged, ValidationFailed
 from session_service.limits import COUNT_EXAMINED, END_BATCH, END_SECONDS, END_SESSIONS
@@ -16,8 +16,8 @@ from session_service.records import Because, End, Principal, StoredSession
 from session_service.rules import policy
 from session_service.rules.criteria import Criteria, Question
 
-EXAMINED = 20_000
-"""Index entries that one statement reads to find sessions to end."""
+EXAMINED = 10_000
+"""Index entries that one statement reads to count sessions or to find those to end."""
 
 PAUSE_SECONDS = 0.02
 """Between two batches. SQLite has one writer at a time, and a waiting one polls: without a pause it might never get
@@ -62,14 +62,29 @@ def count(
     """
     if criteria.active is False:
         return criteria, Counted(0, 0, 0)
-    examined = COUNT_EXAMINED if is_bounded else None
     for selection in criteria.selections:
         chosen = replace(criteria, chosen=selection)
-        with transaction(takes_long=not is_bounded):
-            counted = search_queries.count_active(Question(chosen, now, settings.idle), examined=examined)
-        if examined is None or counted.examined <= examined:
+        counted = _count(Question(chosen, now, settings.idle), COUNT_EXAMINED if is_bounded else None)
+        if not is_bounded or counted.examined <= COUNT_EXAMINED:
             return chosen, counted
     raise ValidationFailed(errors={"criteria": [TOO_MANY]})
+
+
+def _count(question: Question, most: int | None) -> Counted:
+    """Count until the end, or until more than *most* index entries were read."""
+    total, place = Counted(), Place()
+    while True:
+        with transaction():
+            counted = search_queries.count_active(question, place, EXAMINED)
+        total = Counted(
+            total.sessions + counted.sessions,
+            max(total.highest_id, counted.highest_id),
+            total.examined + counted.examined,
+            counted.next,
+        )
+        if counted.next is None or (most is not None and total.examined > most):
+            return total
+        place = counted.next
 
 
 def refuse_more(counted: Counted, expected: int) -> None:

@@ -111,6 +111,40 @@ def test_the_caller_repeats_it_with_what_remains(make_app: MakeApp, monkeypatch:
     assert told == dict.fromkeys([(one, "admin") for one in ids], 1)
 
 
+@pytest.mark.parametrize(
+    "criteria",
+    [
+        Criteria(user_id="1001"),
+        Criteria(networks=frozenset({"203.0.113.7/32", "203.0.113.0/24"})),
+        Criteria(created_after=NOON, browser="x"),
+        Criteria(networks=frozenset({"203.0.113.7/32"}), created_after=NOON, chosen="created_at"),
+        Criteria(user_id="1001", created_before=NOON + DAY, chosen="created_at"),
+    ],
+    ids=lambda criteria: f"{criteria.selections}",
+)
+@pytest.mark.parametrize("entries", [1, 2, 3, 100])
+def test_a_count_in_steps_of_any_size_is_the_same(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, criteria: Criteria, entries: int
+) -> None:
+    monkeypatch.setattr(end_by_criteria, "EXAMINED", entries)
+    settings = components_of(app).settings
+    with app.app_context():
+        ids = put_active(6)
+        with transaction(writes=True):
+            execute(text("DELETE FROM session_owners"))
+            assert session_queries.mark_ended(ids[2], End("admin", "1", NOON), settings.idle)
+        masked = put_active(2, network="203.0.113.0/24")
+        chosen, counted = count(criteria, settings, now=NOON, is_bounded=False)
+        by_user = [one for one in (ids[1], masked[1]) if criteria.user_id]
+        wanted = by_user or [*ids, *([] if criteria.networks == frozenset({"203.0.113.7/32"}) else masked)]
+        wanted = [one for one in wanted if one != ids[2]]
+
+        assert (counted.sessions, counted.highest_id) == (len(wanted), max(wanted))
+        done = end_some(chosen, settings, counted, Ending(by=Principal(service="x"), now=NOON))
+        assert done == (len(wanted), 0)
+        assert {row.id for row in left().values() if row.ended_at} == {*wanted, ids[2]}
+
+
 def test_sessions_that_are_created_after_the_count_stay(app: Flask) -> None:
     criteria, ending = Criteria(networks=frozenset({"203.0.113.7/32"})), Ending(by=Principal(service="x"), now=NOON)
     settings = components_of(app).settings
