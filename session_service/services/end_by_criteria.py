@@ -6,6 +6,7 @@ from datetime import datetime
 from time import monotonic, sleep
 from typing import NamedTuple
 
+from session_service import deadline
 from session_service.config import Settings
 from session_service.database import search_queries, session_queries
 from session_service.database.search_queries import Counted, Place
@@ -22,6 +23,9 @@ EXAMINED = 10_000
 PAUSE_SECONDS = 0.02
 """Between two batches. SQLite has one writer at a time, and a waiting one polls: without a pause it might never get
 its turn. Whoever was locked by another transaction is free by then, most likely."""
+
+SPARE_SECONDS = 0.5
+"""Before the deadline of a request: its last batch must not be cut off."""
 
 TOO_MANY = (
     f"These select more than {COUNT_EXAMINED:,} sessions, ended ones included. "
@@ -107,16 +111,19 @@ def end_some(criteria: Criteria, settings: Settings, counted: Counted, ending: E
     Raises:
         DatabaseUnavailable: earlier batches stay committed.
     """
-    until = monotonic() + END_SECONDS
+    left = deadline.seconds_left()
+    until = monotonic() + (END_SECONDS if left is None else min(END_SECONDS, left - SPARE_SECONDS))
     chosen, is_all = _choose(criteria, settings, counted, ending.now)
     own = [one for one in chosen if one.id == ending.current_id]
     waiting = deque(sorted((one for one in chosen if one not in own), key=lambda one: (one.user_id, one.id)))
     ended = 0
-    while waiting and monotonic() < until:
+    while waiting:
         batch = [waiting.popleft() for _ in range(min(END_BATCH, len(waiting)))]
         number, held = _end_batch(batch, settings, ending)
         ended += number
         waiting.extend(held)
+        if monotonic() >= until:
+            break
         if waiting:
             sleep(PAUSE_SECONDS)
     remaining = [*waiting, *own]
