@@ -80,7 +80,7 @@ _SESSIONS = """
         ip_address, ip_source, network, created_at, last_activity, expires_at, ended_at, end_reason, ended_by,
         successor_id)
     SELECT id, user_id, 'fingerprint ' || id, devices.key, devices.name, devices.type, devices.browser, devices.os,
-        '127.0.0.1', 'observed', '127.0.0.1/32', created_at,
+        '127.0.0.1', 'observed', %(network)s, created_at,
         CASE WHEN has_ended THEN created_at ELSE now() - interval '1 day' * %(used_days_ago)s END,
         created_at + interval '30 days',
         CASE WHEN has_ended THEN created_at + interval '1 day' * %(lasted_days)s END,
@@ -120,7 +120,17 @@ def migrate(url: str, secret: str) -> None:
 
 def seed_service(url: str, population: Population) -> None:
     """Fill the migrated database at *url*. The stored token keys belong to no token until `make_known`."""
-    fill(url, population, (_SESSIONS, _TOKENS, _OWNERS), tables=("sessions",))
+    fill(url, population, (_sessions("'127.0.0.1/32'"), _TOKENS, _OWNERS), tables=("sessions",))
+
+
+def seed_sessions(url: str, population: Population, network: LiteralString) -> None:
+    """Fill the migrated database at *url* with sessions alone; *network* is an SQL expression of their `id`."""
+    fill(url, population, (_sessions(network), _OWNERS), tables=("sessions",))
+
+
+def _sessions(network: LiteralString) -> LiteralString:
+    # A percent sign begins a parameter.
+    return _SESSIONS.replace("%(network)s", network.replace("%", "%%"))
 
 
 def seed_alternative(url: str, population: Population) -> None:
