@@ -77,7 +77,7 @@ def test_the_documentation_loads_nothing_from_another_host_and_the_browser_has_n
 ) -> None:
     operations = docs.page.locator(".opblock").count()
     docs.page.locator(".opblock-summary-control").evaluate_all("buttons => buttons.forEach(button => button.click())")
-    expect(docs.page.locator(".opblock.is-open .responses-table")).to_have_count(operations, timeout=20_000)
+    expect(docs.page.locator(".opblock.is-open .responses-table")).to_have_count(operations)
     expect(docs.page.locator(".errors-wrapper")).to_have_count(0)
 
     assert docs.complaints == []
