@@ -13,6 +13,7 @@ from session_service.auth_server.example_token import example_token
 from session_service.auth_server.token_check import check_token
 from session_service.clock import as_text, utcnow
 from session_service.components import components
+from session_service.importing.commands import import_sessions
 from session_service.operator_command import operator_command
 from session_service.records import Because, LimitPolicy, Principal
 from session_service.rules.identifiers import parse_user_id
@@ -25,13 +26,14 @@ from session_service.webhooks.commands import webhooks
 OPERATOR = Principal(service="cli")
 """Becomes `ended_by` of sessions that a command ends."""
 
-sessions = AppGroup("sessions", help="List, end, export, erase and purge sessions, and try a limit.")
+sessions = AppGroup("sessions", help="List, end, import, export, erase and purge sessions, and try a limit.")
 
 
 def register_commands(app: Flask) -> None:
     """Add this service's commands to the `flask` command."""
     app.cli.add_command(token)
     app.cli.add_command(token_check)
+    sessions.add_command(import_sessions)
     app.cli.add_command(sessions)
     app.cli.add_command(webhooks)
 

@@ -1,7 +1,7 @@
-"""The nine tables. Only migrations create them, never `create_all`. No queries here.
+"""The ten tables. Only migrations create them, never `create_all`. No queries here.
 
 Queries are in `session_queries`, `purge_queries`, `personal_data_queries`, `webhook_queries`,
-`parked_queries` and `statements`.
+`parked_queries`, `import_queries` and `statements`.
 """
 
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from sqlalchemy.types import TypeDecorator
 
 from session_service.records import Because, EndReason, IpSource
 
-SCHEMA_REVISION = "0005"
+SCHEMA_REVISION = "0007"
 """The oldest schema that this code can run on. `/readyz` compares it with the database; a newer one is accepted."""
 
 
@@ -237,3 +237,18 @@ class ParkedDelivery(Base):
     last_error: Mapped[str] = mapped_column(String(255))
     is_due: Mapped[bool]
     """Whether an operator asked for another attempt."""
+
+
+class ImportedSession(Base):
+    """That a row of an application's own table was imported, so that it is never imported again."""
+
+    __tablename__ = "imported_sessions"
+    __table_args__ = (Index(None, "session_id"),)
+
+    source: Mapped[str] = mapped_column(String(64), primary_key=True)
+    source_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    """The application's id of the row. Several rows of one device may have become one session."""
+    session_id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"))
+    """No foreign key: the purge deletes the session first, and the row must not be imported again after that."""
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """When the session's lifetime ends. `RETENTION_DAYS` later the row has no use, and the purge deletes it."""

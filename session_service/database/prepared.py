@@ -74,7 +74,7 @@ class Prepared:
             result = connection.execute(self._on_sqlite, values)
             # Rows that are not read yet would prevent a commit.
             return _Rows(result.all(), result.rowcount) if result.returns_rows else result
-        with _driver(connection) as driver:
+        with driver_for(connection) as driver:
             if not driver.begins:
                 return self._send(driver.statement_cursor, values)
         return run_all(connection, [(self, values)])[0]
@@ -124,7 +124,7 @@ def run_all(
     """
     if connection.dialect.name == "sqlite":
         return [statement.run(connection, values) for statement, values in statements]
-    with _driver(connection) as driver:
+    with driver_for(connection) as driver:
         cursors = driver.batch_cursors
         while len(cursors) < len(statements):
             cursors.append(driver.cursor(binary=True))
@@ -141,7 +141,7 @@ def run_all(
 
 
 @contextmanager
-def _driver(connection: Connection) -> Iterator[BoundedConnection]:
+def driver_for(connection: Connection) -> Iterator[BoundedConnection]:
     """Give the driver's connection to a block; raise the driver's errors as SQLAlchemy's."""
     driver = driver_of(connection)
     try:
