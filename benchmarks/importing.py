@@ -138,7 +138,7 @@ def run(rows: int) -> list[str]:
                 seconds, first, said = _import(path, url, secret)
         with psycopg.connect(url) as connection:
             (stored,) = connection.execute("SELECT count(*) FROM imported_sessions").fetchone() or (0,)
-        machine = describe_machine({"PostgreSQL": database.version()})
+        machine = describe_machine({"PostgreSQL": database.version()}, ("gunicorn", "sqlalchemy", "psycopg"))
     return [
         f"{machine['processor']}, PostgreSQL {machine['PostgreSQL']}, Python {machine['Python']}",
         "",

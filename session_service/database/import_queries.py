@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Integer, Table, bindparam, func, literal, select, tuple_
+from sqlalchemy import ARRAY, Integer, String, Table, bindparam, func, literal, select, tuple_
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -25,6 +25,12 @@ _columns = [_sessions.c[name] for name in StoredSession._fields]
 
 _sequence = func.pg_get_serial_sequence(literal(_sessions.name), literal("id"))
 _NEXT_IDS = select(func.nextval(_sequence)).select_from(func.generate_series(1, bindparam("number", type_=Integer)))
+_ADD_OWNERS = (
+    postgresql.insert(_owners)
+    .from_select(["user_id"], select(func.unnest(bindparam("user_ids", type_=ARRAY(String)))))
+    .on_conflict_do_nothing()
+)
+_ADD_OWNERS_ON_SQLITE = sqlite.insert(_owners).on_conflict_do_nothing()
 
 
 class Imported(NamedTuple):
@@ -62,11 +68,11 @@ def lock_or_add_owners(user_ids: Collection[str]) -> None:
     """
     ordered = sorted(user_ids)
     while missing := set(ordered) - _lock_owners(ordered):
-        insert_into = sqlite.insert if connection().dialect.name == "sqlite" else postgresql.insert
-        execute(
-            insert_into(_owners).on_conflict_do_nothing(),
-            [{"user_id": user_id} for user_id in ordered if user_id in missing],
-        )
+        added = [user_id for user_id in ordered if user_id in missing]
+        if connection().dialect.name == "sqlite":
+            execute(_ADD_OWNERS_ON_SQLITE, [{"user_id": user_id} for user_id in added])
+        else:
+            execute(_ADD_OWNERS, {"user_ids": added})
         commit_so_far()
 
 

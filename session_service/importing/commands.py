@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 from click.core import ParameterSource
+from flask.cli import with_appcontext
 
 from session_service.clock import utcnow
 from session_service.components import components
@@ -83,6 +84,7 @@ class Mapping(click.ParamType[str]):
 @click.option("--report", "report_file", type=click.File("w", "utf-8", lazy=False), help="Default: standard error.")
 @click.option("--strict", is_flag=True, help=f"Exit code {STRICT_EXIT_CODE} if a row of the source is faulty.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
+@with_appcontext
 @operator_command
 def import_sessions(  # noqa: PLR0913, PLR0917
     file: Path | None,

@@ -5,6 +5,7 @@
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from session_service.rules.user_agents import MAX_USER_AGENT_LENGTH, PHONE_SYSTEMS, ParsedAgent, as_line, parse
@@ -54,6 +55,7 @@ def parse_user_agent(user_agent: str | None) -> Device:
     return describe(user_agent)
 
 
+@lru_cache(maxsize=2048)
 def describe(
     user_agent: str | None,
     *,
