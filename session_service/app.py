@@ -1,7 +1,9 @@
 """The application factory: settings, extensions, views, commands. It decides nothing itself."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from flask import Flask
 from flask_cors import CORS
@@ -36,10 +38,26 @@ from session_service.views.json_answers import JsonAnswers
 from session_service.views.openapi import describe_api
 from session_service.views.validate_fast import ValidateFast
 
-EXPOSED_HEADERS = ["Location", "Retry-After", "X-Request-ID", "X-Session-Code", "X-Session-Id", "X-User-Id"]
+EXPOSED_HEADERS = [
+    "Location",
+    "Retry-After",
+    "X-Request-ID",
+    "X-Session-Code",
+    "X-Session-Id",
+    "X-Session-Would-Evict",
+    "X-Session-Would-Refuse",
+    "X-User-Id",
+]
 """Headers of an answer that pages of other origins may read."""
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+
+
+class _Application(Flask):
+    """Flask, except that it does not inspect each hook and view in each request: none of them is a coroutine."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        return func
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -49,15 +67,16 @@ def create_app(settings: Settings | None = None) -> Flask:
         ConfigError: the settings cannot be used; the message names every problem.
     """
     settings = settings or Settings.from_environ(os.environ)
-    app = Flask(__name__, static_folder=None)
+    app = _Application(__name__, static_folder=None)
     _configure(app)
     db.prepare(app, settings.DATABASE_URL, settings.DATABASE_CONNECTIONS)
     migrate.init_app(app, db, directory=str(MIGRATIONS), compare_type=True)
     built = app.extensions[NAME] = _build(settings)
     _register_views(app, built)
     register_commands(app)
-    lookup = PlainLookup(db.connections_of(app), settings)
-    app.wsgi_app = ValidateFast(app.wsgi_app, built, lookup)  # type: ignore[method-assign]
+    if not settings.observes:  # what is observed is more than a plain yes
+        lookup = PlainLookup(db.connections_of(app), settings)
+        app.wsgi_app = ValidateFast(app.wsgi_app, built, lookup)  # type: ignore[method-assign]
     metrics.info.labels(__version__).set(1)
     return app
 

@@ -13,17 +13,14 @@ from typing import Any, get_type_hints
 from session_service import config_checks as checks
 from session_service.auth_server.keys import public_key, shared_secret
 from session_service.database.urls import database_problem
-from session_service.environment import parser_of
-from session_service.records import LimitPolicy, UnknownSessionPolicy, UserIdType
-from session_service.rules.identifiers import is_storable, parse_user_id
-
-MIN_SECRET_BYTES = 32
-"""The least length of an HS256 key (RFC 7518 section 3.2)."""
+from session_service.environment import read_values
+from session_service.limits import MAX_ACTIVE_LISTED
+from session_service.records import Enforcement, LimitPolicy, Token, UnknownSessionPolicy, UserIdType
+from session_service.rules.claim_limits import ClaimLimit
+from session_service.rules.identifiers import parse_user_id
 
 _CENTURY = 100 * 366 * 86_400
 _BLOCK_WITHOUT_IDLE_TIMEOUT = timedelta(days=7)
-
-KEYS = ("JWT_SECRET_KEY", "JWT_PUBLIC_KEY", "JWT_JWKS_URL")
 
 
 class ConfigError(ValueError):
@@ -112,13 +109,22 @@ class Settings:
     CORS_ALLOWED_ORIGINS: tuple[str, ...] = _setting((), checks.origins)
     """The origins whose pages may call the service (`https://app.example.com`), or `*`. Cookies are never allowed."""
 
-    MAX_SESSIONS_PER_USER: int = _setting(3, checks.number(1, 1_000))
+    MAX_SESSIONS_PER_USER: int = _setting(3, checks.number(1, MAX_ACTIVE_LISTED))
     """Most active sessions that a user may have at once, one for each device. `SESSION_LIMIT_POLICY` decides what a
     sign-in above the limit does."""
 
+    SESSION_LIMITS: tuple[ClaimLimit, ...] = _setting((), checks.claim_limits)
+    """Other limits by a claim of the token that signs in: `plan=free:2,plan=premium:10`. The first entry that matches
+    counts, and `MAX_SESSIONS_PER_USER` for all other tokens. Dots address nested objects; a list matches by any item.
+    See [limits by plan](roll-out.md#limits-by-plan)."""
+
     SESSION_LIMIT_POLICY: LimitPolicy = _setting("evict_oldest", checks.one_of(LimitPolicy))
     """What a sign-in above `MAX_SESSIONS_PER_USER` does. `evict_oldest`: end the session created first. `evict_idle`:
-    end the least recently active one. `reject`: end none and answer 409."""
+    end the least recently active one. `reject`: end none and answer 409 with the sessions to choose from."""
+
+    SESSION_ENFORCEMENT: Enforcement = _setting("enforce", checks.one_of(Enforcement))
+    """`observe`: nobody is refused for a session's sake, and the limit ends nothing; what `enforce` would have done is
+    told by headers, metrics and the log. See [observe](roll-out.md#observe)."""
 
     SESSION_LIFETIME_SECONDS: int = _setting(30 * 86_400, checks.number(1, _CENTURY))
     """How long a session lasts at most, counted from its creation. Activity does not extend it."""
@@ -177,10 +183,19 @@ class Settings:
             return timedelta(seconds=self.REVOKED_DEVICE_SECONDS)
         return self.idle or _BLOCK_WITHOUT_IDLE_TIMEOUT
 
+    def max_sessions(self, token: Token) -> int:
+        """Return how many sessions the user of *token* may have."""
+        return self.MAX_SESSIONS_PER_USER if token.max_sessions is None else token.max_sessions
+
     @property
     def lifetime(self) -> timedelta:
         """How long a session lasts at most."""
         return timedelta(seconds=self.SESSION_LIFETIME_SECONDS)
+
+    @property
+    def observes(self) -> bool:
+        """Whether nothing is refused or ended for a session's sake."""
+        return self.SESSION_ENFORCEMENT == "observe"
 
     @property
     def activity_interval(self) -> timedelta:
@@ -212,21 +227,8 @@ class Settings:
             ConfigError: at least one value is invalid; the error lists all problems, not just the first.
         """
         hints = get_type_hints(cls)
-        values: dict[str, Any] = {}
-        problems = [
-            f"{name} is no setting any more: {why}"
-            for name, why in checks.DROPPED.items()
-            if environ.get(name, "").strip()
-        ]
-        for setting in fields(cls):
-            text = environ.get(setting.name, "").strip()
-            if not is_storable(text):
-                problems.append(f"{setting.name} must be UTF-8")
-            elif text:
-                try:
-                    values[setting.name] = parser_of(hints[setting.name])(text)
-                except ValueError as error:
-                    problems.append(f"{setting.name} {error}")
+        values, unreadable = read_values({setting.name: hints[setting.name] for setting in fields(cls)}, environ)
+        problems = [*checks.dropped(environ), *unreadable]
         try:
             settings = cls(**values)
         except ConfigError as error:
@@ -243,18 +245,6 @@ def _problems(settings: Settings) -> Iterator[str]:
         problem = check(value) if check and value != setting.default else None
         if problem:
             yield f"{setting.name} {problem}"
-    yield from _key_problems(settings)
+    yield from checks.key_problems(vars(settings))
     if any(parse_user_id(one, settings.USER_ID_TYPE) is None for one in settings.ADMIN_USER_IDS):
         yield f"ADMIN_USER_IDS must hold ids of USER_ID_TYPE {settings.USER_ID_TYPE}"
-
-
-def _key_problems(settings: Settings) -> Iterator[str]:
-    """Yield what is wrong with the keys together, and with secrets that are too short."""
-    if sum(getattr(settings, name) is not None for name in KEYS) != 1:
-        yield f"set exactly one of {KEYS[0]}, {KEYS[1]} and {KEYS[2]}"
-    if settings.JWT_PREVIOUS_SECRET_KEY is not None and settings.JWT_SECRET_KEY is None:
-        yield "JWT_PREVIOUS_SECRET_KEY needs JWT_SECRET_KEY beside it"
-    for name in ("JWT_SECRET_KEY", "JWT_PREVIOUS_SECRET_KEY"):
-        text = getattr(settings, name)
-        if text is not None and len(text.encode()) < MIN_SECRET_BYTES and not settings.JWT_ALLOW_SHORT_SECRET:
-            yield f"{name} must have at least {MIN_SECRET_BYTES} bytes (or set JWT_ALLOW_SHORT_SECRET=true)"

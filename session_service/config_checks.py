@@ -1,17 +1,22 @@
 """What is wrong with a setting's value, in words that complete the setting's name and contain nothing of the value."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
 from session_service.auth_server.keys import KeyProblem
+from session_service.limits import MAX_ACTIVE_LISTED
+from session_service.rules.claim_limits import ClaimLimit
 from session_service.rules.identifiers import is_short_text
 from session_service.webhooks.endpoints import EndpointsProblem, load
 
 Check = Callable[[Any], str | None]
 """Returns what is wrong with a value that has the right type; None if nothing is."""
 
+KEYS = ("JWT_SECRET_KEY", "JWT_PUBLIC_KEY", "JWT_JWKS_URL")
+MIN_SECRET_BYTES = 32
+"""The least length of an HS256 key (RFC 7518 section 3.2)."""
 MIN_SERVICE_SECRET = 16
 MAX_PORT = 65_535
 
@@ -64,6 +69,29 @@ def credentials(value: Mapping[str, str]) -> str | None:
     if any(len(secret) < MIN_SERVICE_SECRET for secret in value.values()):
         return f"must have secrets of at least {MIN_SERVICE_SECRET} characters"
     return None if all(is_short_text(name) for name in value) else "must have names of at most 255 characters"
+
+
+def claim_limits(value: Sequence[ClaimLimit]) -> str | None:
+    """Check the limits of claims."""
+    problems = map(number(1, MAX_ACTIVE_LISTED), (one.limit for one in value))
+    return next((f"has a limit that {problem}" for problem in problems if problem), None)
+
+
+def dropped(environ: Mapping[str, str]) -> list[str]:
+    """Return what is wrong with an environment that has settings of earlier releases."""
+    return [f"{name} is no setting any more: {why}" for name, why in DROPPED.items() if environ.get(name, "").strip()]
+
+
+def key_problems(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the keys together, and with secrets that are too short."""
+    if sum(settings[name] is not None for name in KEYS) != 1:
+        yield f"set exactly one of {KEYS[0]}, {KEYS[1]} and {KEYS[2]}"
+    if settings["JWT_PREVIOUS_SECRET_KEY"] is not None and settings["JWT_SECRET_KEY"] is None:
+        yield "JWT_PREVIOUS_SECRET_KEY needs JWT_SECRET_KEY beside it"
+    for name in ("JWT_SECRET_KEY", "JWT_PREVIOUS_SECRET_KEY"):
+        text = settings[name]
+        if text is not None and len(text.encode()) < MIN_SECRET_BYTES and not settings["JWT_ALLOW_SHORT_SECRET"]:
+            yield f"{name} must have at least {MIN_SECRET_BYTES} bytes (or set JWT_ALLOW_SHORT_SECRET=true)"
 
 
 def key(read: Callable[[str], object]) -> Check:

@@ -97,3 +97,7 @@ def threads_for(connections: int) -> int:
     As many as may wait for the database, the auth server, a key, a lease and the feed at once, and `SPARE_THREADS`.
     """
     return connections + AUTH_SERVER_CALLS + KEY_WAITERS + LEASE_WAITERS + FEED_WAITERS + SPARE_THREADS
+
+
+MAX_ACTIVE_LISTED = 1_000
+"""Most active sessions of a user: in a list, and as a limit."""

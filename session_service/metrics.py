@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from session_service.errors import SessionEnded, SessionLimitReached, SignInRateExceeded
 from session_service.records import EndReason, LimitPolicy
+from session_service.rules.observing import WouldRefuse
 
 _own = CollectorRegistry()
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -62,6 +63,15 @@ limit_hits = _counter(
     "Sign-ins that exceeded the device limit: sessions were ended, or the sign-in was refused.",
     "policy",
     get_args(LimitPolicy),
+)
+would_refuse = _counter(
+    "would_refuse",
+    "With `SESSION_ENFORCEMENT=observe`: requests that `enforce` would have refused, by error code.",
+    "code",
+    get_args(WouldRefuse),
+)
+would_evict = _counter(
+    "would_evict", "With `SESSION_ENFORCEMENT=observe`: sessions that the device limit would have ended."
 )
 validations = _counter(
     "validations", "Answers of `validate`: `active`, `without_session`, or the error code.", "outcome"

@@ -3,7 +3,7 @@
 No behaviour, no Flask, no database: every module may import this one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple, TypedDict
@@ -15,6 +15,7 @@ Because = Literal["password_changed", "account_disabled", "device_lost", "securi
 
 IpSource = Literal["observed", "reported"]
 LimitPolicy = Literal["evict_oldest", "evict_idle", "reject"]
+Enforcement = Literal["enforce", "observe"]
 UnknownSessionPolicy = Literal["reject", "allow", "adopt"]
 UserIdType = Literal["integer", "string"]
 DirectoryState = Literal["not configured", "not asked yet", "answers", "does not answer"]
@@ -35,6 +36,8 @@ class Token:
     expires_at: datetime
     """`exp` as an instant; the last possible `datetime` if `exp` is later."""
     is_admin: bool
+    max_sessions: int | None = None
+    """The limit that `SESSION_LIMITS` gives its user; None if `MAX_SESSIONS_PER_USER` applies."""
 
 
 SERVICE_PREFIX = "service:"
@@ -189,6 +192,8 @@ class SignInState:
     """The user's sessions without a recorded end, timed out or not, oldest first."""
     next_id: int = 0
     """The id of the session to be created."""
+    chosen_ids: Collection[int] = ()
+    """The user's own sessions that must end for this sign-in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,10 +223,17 @@ class SignInPlan:
     """The new session's `created_at`."""
     timed_out: list[tuple[StoredSession, tuple[datetime, EndReason]]] = field(default_factory=list)
     """Sessions that a time limit has ended, with the instant and the reason to record."""
+    revoked: list[StoredSession] = field(default_factory=list)
+    """Sessions that the user chose to end."""
     replaced: list[StoredSession] = field(default_factory=list)
     evicted: list[StoredSession] = field(default_factory=list)
     """In the order of eviction."""
     refusal: SignInRefusal | None = None
+
+    @property
+    def exceeds_limit(self) -> bool:
+        """Whether the device limit ends sessions, or refuses the sign-in."""
+        return bool(self.evicted) or (self.refusal is not None and self.refusal.code == "session_limit_reached")
 
 
 class PurgeRuns(NamedTuple):

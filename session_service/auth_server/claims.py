@@ -9,6 +9,7 @@ import jwt
 
 from session_service.config import Settings
 from session_service.records import Token, UserIdType
+from session_service.rules.claim_limits import claim_limit, find_claim
 from session_service.rules.identifiers import is_short_text, parse_user_id
 
 NOT_BEFORE_LEEWAY = timedelta(seconds=30)
@@ -41,13 +42,15 @@ def read_claims(claims: Mapping[str, Any], encoded: str, settings: Settings) -> 
         ClaimProblem: a claim that this service needs is missing or has the wrong type.
     """
     user_id = _user_id(claims, settings.JWT_USER_ID_CLAIM, settings.USER_ID_TYPE)
+    role = find_claim(claims, settings.JWT_ROLE_CLAIM)
     return Token(
         user_id=user_id,
         sid=_text(claims, "sid"),
         key=_token_key(user_id, _text(claims, "jti"), encoded),
         exp=claims["exp"],
         expires_at=_expires_at(claims["exp"]),
-        is_admin=user_id in settings.ADMIN_USER_IDS or _holds_role(claims, settings),
+        is_admin=user_id in settings.ADMIN_USER_IDS or settings.makes_admin(role),
+        max_sessions=claim_limit(claims, settings.SESSION_LIMITS),
     )
 
 
@@ -111,15 +114,3 @@ def _token_key(user_id: str, jti: str | None, encoded: str) -> bytes:
 
 def _digest(*parts: str) -> bytes:
     return hashlib.sha256("\0".join(parts).encode()).digest()
-
-
-def _holds_role(claims: Mapping[str, Any], settings: Settings) -> bool:
-    """Return whether the claim `JWT_ROLE_CLAIM`, a text or a list, holds one of `ADMIN_ROLES`.
-
-    A claim of just that name comes first (some are URLs, dots and all), then the path that its dots describe.
-    """
-    found: object = claims
-    path = settings.JWT_ROLE_CLAIM
-    for name in [path] if path in claims else path.split("."):
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return settings.makes_admin(found)

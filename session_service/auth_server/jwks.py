@@ -33,6 +33,8 @@ class VerificationKeys(Protocol):
 
     generation: int
     """Changes with the keys: tokens that were verified before are verified again."""
+    have_names: bool
+    """Whether the header of a token says which of them has signed it."""
 
     def find(self, kid: str | None) -> tuple[Key, ...]:
         """Return the keys that may have signed a token whose header names *kid*.
@@ -59,6 +61,7 @@ class StaticKeys:
     """Keys of the settings. They have no names, so each is tried."""
 
     generation = 0
+    have_names = False
 
     def __init__(self, keys: tuple[Key, ...]) -> None:
         self._keys = keys
@@ -74,6 +77,8 @@ class StaticKeys:
 
 class JwksKeys:
     """The keys of a JWK Set at a URL. The last good set is kept if a later fetch fails."""
+
+    have_names = True
 
     def __init__(self, url: str, auth_server: AuthServerClient) -> None:
         self.generation = 0

@@ -110,7 +110,8 @@ class TokenVerifier:
         """Return the claims if one of the keys has signed them. `jku`, `x5u` and `jwk` (RFC 7515) are not read."""
         refused: jwt.InvalidTokenError = jwt.InvalidSignatureError("no key")
         try:
-            kid = jwt.get_unverified_header(encoded).get("kid")
+            # PyJWT decodes the whole token for this, and again below.
+            kid = jwt.get_unverified_header(encoded).get("kid") if self.keys.have_names else None
             for key in self.keys.find(kid):
                 try:
                     return self._decode(encoded, key)

@@ -12,7 +12,8 @@ from sqlalchemy import delete as sql_delete
 from sqlalchemy.dialects import postgresql, sqlite
 
 from session_service.database.bulk import insert_rows
-from session_service.database.models import ImportedSession, SessionOwner, SessionToken, UserSession
+from session_service.database.import_models import ImportedSession
+from session_service.database.models import SessionOwner, SessionToken, UserSession
 from session_service.database.statements import last_id_on_sqlite
 from session_service.database.transaction import commit_so_far, connection, execute
 from session_service.records import StoredSession

@@ -1,7 +1,7 @@
-"""The ten tables. Only migrations create them, never `create_all`. No queries here.
+"""The nine tables. Only migrations create them, never `create_all`. No queries here.
 
 Queries are in `session_queries`, `purge_queries`, `personal_data_queries`, `webhook_queries`,
-`parked_queries`, `import_queries` and `statements`.
+`parked_queries` and `statements`.
 """
 
 from datetime import UTC, datetime
@@ -175,6 +175,20 @@ class PurgedEvents(Base):
     event_id: Mapped[int] = mapped_column(BigInteger)
 
 
+class ObservedEndRow(Base):
+    """What `enforce` would have done to a session, while the service only observes (`services.observing`)."""
+
+    __tablename__ = "observed_ends"
+
+    session_id: Mapped[int] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """When it would have been evicted, or when it was created nevertheless."""
+    code: Mapped[str] = mapped_column(String(24))
+    """With which later calls would have been refused."""
+    is_evicted: Mapped[bool]
+    """Whether it would have been evicted. Otherwise its sign-in would have been refused."""
+
+
 class PurgeTotals(Base):
     """A single row: the totals of all complete runs of the purge."""
 
@@ -237,18 +251,3 @@ class ParkedDelivery(Base):
     last_error: Mapped[str] = mapped_column(String(255))
     is_due: Mapped[bool]
     """Whether an operator asked for another attempt."""
-
-
-class ImportedSession(Base):
-    """That a row of an application's own table was imported, so that it is never imported again."""
-
-    __tablename__ = "imported_sessions"
-    __table_args__ = (Index(None, "session_id"),)
-
-    source: Mapped[str] = mapped_column(String(64), primary_key=True)
-    source_id: Mapped[str] = mapped_column(String(255), primary_key=True)
-    """The application's id of the row. Several rows of one device may have become one session."""
-    session_id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"))
-    """No foreign key: the purge deletes the session first, and the row must not be imported again after that."""
-    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    """When the session's lifetime ends. `RETENTION_DAYS` later the row has no use, and the purge deletes it."""

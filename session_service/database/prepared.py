@@ -135,9 +135,13 @@ def run_all(
                 statement._send(cursor, values)
             if commits and not driver.begins:
                 driver.execute("COMMIT")
-    return [
-        _Rows(cursor.fetchall() if cursor.description else (), cursor.rowcount) for cursor in cursors[: len(statements)]
-    ]
+    return [_rows_of(cursor) for cursor in cursors[: len(statements)]]
+
+
+def _rows_of(cursor: psycopg.Cursor[Any]) -> _Rows:
+    # Not `cursor.description`, which describes each column and takes longer than the statement was sent.
+    has_rows = cursor.pgresult is not None and cursor.pgresult.nfields > 0
+    return _Rows(cursor.fetchall() if has_rows else (), cursor.rowcount)
 
 
 @contextmanager

@@ -26,13 +26,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from session_service.database.models import VERSION_TABLE, CommandEnds, SessionOwner, SessionToken, UserSession
 from session_service.database.prepared import Prepared
+from session_service.limits import MAX_ACTIVE_LISTED
 from session_service.records import StoredSession, UnendedSession
 
 MAX_ENDED_LISTED = 100
 """Most ended sessions in one list, the newest by id (contract of `include_inactive`)."""
 
-MAX_ACTIVE_LISTED = 1_000
-"""Most sessions in any other list; `MAX_SESSIONS_PER_USER` cannot be higher."""
 
 _sessions = cast(Table, UserSession.__table__)
 _tokens = cast(Table, SessionToken.__table__)

@@ -93,12 +93,14 @@ def plan_sign_in(state: SignInState, now: datetime, limits: SignInLimits) -> Sig
         return SignInPlan(starts_at, refusal=SignInRefusal("sign_in_rate_exceeded", wait))
     ends = [(one, timed_out(one, now, limits.idle)) for one in state.unended]
     active = [one for one, end in ends if end is None]
-    replaced = [one for one in active if is_same_device(one, state.device)]
-    others = [one for one in active if one not in replaced]
+    revoked = [one for one in active if one.id in state.chosen_ids]
+    replaced = [one for one in active if one not in revoked and is_same_device(one, state.device)]
+    others = [one for one in active if one not in revoked and one not in replaced]
     evicted = sessions_to_evict(others, state.device, limits.max_sessions, limits.policy)
     if evicted and limits.policy == "reject":
         return SignInPlan(starts_at, refusal=SignInRefusal("session_limit_reached"))
-    return SignInPlan(starts_at, timed_out=[(one, end) for one, end in ends if end], replaced=replaced, evicted=evicted)
+    timed_out_now = [(one, end) for one, end in ends if end]
+    return SignInPlan(starts_at, timed_out=timed_out_now, revoked=revoked, replaced=replaced, evicted=evicted)
 
 
 def is_same_device(session: StoredSession, device: ObservedDevice) -> bool:

@@ -24,6 +24,7 @@ from session_service.records import (
     UnendedSession,
 )
 from session_service.rules import addresses, devices, policy, session_matching
+from session_service.services.observing import observe_session
 
 _HANDHELD_TYPES = ("mobile", "tablet")
 
@@ -88,17 +89,23 @@ def find_and_remember(
     return session
 
 
-def refuse_ended(session: StoredSession, settings: Settings, now: datetime) -> None:
-    """Do nothing for an active session. To be called within a transaction.
+def refuse_ended(session: StoredSession, settings: Settings, now: datetime, *, allowed: int) -> None:
+    """Do nothing for an active session. To be called within a transaction. An observing service refuses none.
+
+    Args:
+        allowed: how many sessions the user may have.
 
     Raises:
         SessionEnded: it has ended; the error says why.
     """
-    if not policy.is_active(session, now, settings.idle):
-        raise ended_error(session, settings, now)
+    has_ended = not policy.is_active(session, now, settings.idle)
+    if settings.observes:
+        observe_session(session, settings, has_ended=has_ended)
+    elif has_ended:
+        raise ended_error(session, settings, now, allowed=allowed)
 
 
-def ended_error(session: StoredSession, settings: Settings, now: datetime) -> SessionEnded:
+def ended_error(session: StoredSession, settings: Settings, now: datetime, *, allowed: int) -> SessionEnded:
     """Return the error for an ended session: a sentence for its user, and the same in members for programs.
 
     To be called within a transaction: the session that took its place is looked up.
@@ -108,7 +115,7 @@ def ended_error(session: StoredSession, settings: Settings, now: datetime) -> Se
         raise ValueError(f"session {session.id} is active")
     ended_at, reason = end
     successor = session_queries.get(session.successor_id) if reason == "limit" and session.successor_id else None
-    why = _cause(reason, session.because, successor, settings.MAX_SESSIONS_PER_USER)
+    why = _cause(reason, session.because, successor, allowed)
     words = f"This device ({session.device_name}) was signed out because {why}. That was on {in_words(ended_at)}."
     members: dict[str, Any] = {
         "end_reason": reason,
@@ -142,7 +149,7 @@ def _find(
     """
     session, is_new_token = _find_any(token, client, settings, now)
     if session and not may_have_ended:
-        refuse_ended(session, settings, now)
+        refuse_ended(session, settings, now, allowed=settings.max_sessions(token))
     return session, is_new_token
 
 

@@ -13,6 +13,7 @@ from session_service.records import Because, End, Principal, StoredSession, Toke
 from session_service.rules import policy, session_matching
 from session_service.services import current_session
 from session_service.services.answers import Introspection, Liveness, SessionView
+from session_service.services.observing import observe_session, observe_token
 from session_service.services.session_view import present, shown_user_id
 
 
@@ -134,7 +135,9 @@ class SessionService:
         session_queries.lock_owner(user_id)
         return session_queries.mark_all_ended(user_id, end, self.settings.idle, except_id=kept_id)
 
-    def update_session_activity(self, session: StoredSession | None, *, by: Principal, now: datetime) -> SessionView:
+    def update_session_activity(
+        self, session: StoredSession | None, *, by: Principal, token: Token, now: datetime
+    ) -> SessionView:
         """Write the current session's activity at once, and return the session.
 
         Raises:
@@ -146,7 +149,7 @@ class SessionService:
         with transaction(writes=True):
             session_queries.mark_activity(session.id, now=now, idle=self.settings.idle, interval=timedelta(0))
             touched = session_queries.get(session.id) or session
-            current_session.refuse_ended(touched, self.settings, now)
+            current_session.refuse_ended(touched, self.settings, now, allowed=self.settings.max_sessions(token))
         return present(touched, self.settings, by=by, now=now, current_id=session.id)
 
     def validate(
@@ -161,7 +164,9 @@ class SessionService:
         Raises:
             SessionUnknown: it has none, and `UNKNOWN_SESSION_POLICY` is not `allow`.
         """
-        if session is None and self.settings.UNKNOWN_SESSION_POLICY != "allow":
+        if self.settings.observes:
+            observe_token(session.id if session else None, token, self.settings)
+        elif session is None and self.settings.UNKNOWN_SESSION_POLICY != "allow":
             hint = (
                 f" The request came without {' and '.join(lacking)}: send on what the caller sent." if lacking else ""
             )
@@ -188,8 +193,12 @@ class SessionService:
             session = session_matching.pick_for_token(
                 session_queries.list_by_token(token), None, now, self.settings.idle
             )
-        is_known = session is not None or self.settings.UNKNOWN_SESSION_POLICY != "reject"
-        if not is_known or (session and not policy.is_active(session, now, self.settings.idle)):
+            has_ended = session is not None and not policy.is_active(session, now, self.settings.idle)
+            if session and self.settings.observes:
+                observe_session(session, self.settings, has_ended=has_ended)
+        if self.settings.observes:
+            observe_token(session.id if session else None, token, self.settings)
+        elif has_ended or (session is None and self.settings.UNKNOWN_SESSION_POLICY == "reject"):
             return {"active": False}
         answer = Introspection(
             active=True, sub=token.user_id, exp=token.exp, session_id=session.id if session else None

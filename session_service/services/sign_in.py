@@ -3,11 +3,12 @@
 Both lock the user, read, plan (`policy.plan_sign_in`), and write, in one transaction.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
-from typing import NoReturn
+from sys import maxsize
+from typing import Any
 
 from session_service import metrics
 from session_service.config import Settings
@@ -18,8 +19,11 @@ from session_service.errors import (
     RateRefusesAdoption,
     SessionEnded,
     SessionLimitReached,
+    SessionNotFound,
+    SessionServiceError,
     SignInRateExceeded,
 )
+from session_service.limits import MAX_ACTIVE_LISTED
 from session_service.records import (
     Client,
     CreationReason,
@@ -28,6 +32,7 @@ from session_service.records import (
     Principal,
     SignInLimits,
     SignInPlan,
+    SignInRefusal,
     SignInState,
     StoredSession,
     Token,
@@ -35,6 +40,7 @@ from session_service.records import (
 from session_service.rules import addresses, devices, policy
 from session_service.services import current_session
 from session_service.services.answers import CreatedSession
+from session_service.services.observing import observe_sign_in
 from session_service.services.session_view import present
 
 
@@ -51,21 +57,24 @@ class SignIn:
         )
 
     def create_session(
-        self, claimed: Mapping[str, str | None], *, by: Principal, token: Token, client: Client, now: datetime
+        self, claimed: Mapping[str, Any], *, by: Principal, token: Token, client: Client, now: datetime
     ) -> CreatedSession:
         """Create a session for a token that was just issued; sessions that must make room end in the same transaction.
 
         Args:
-            claimed: what the client says of its device, the fields of `SessionCreate`; only shown, never trusted.
+            claimed: the fields of `SessionCreate`. What the client says of its device is only shown, never trusted. The
+                sessions in `end`, the user's own, end as `revoked` to make room; one that has ended stays as it is.
             by: the user who signs in; becomes `ended_by` of the sessions that end.
             token: the new session remembers it.
             client: what was observed of the caller; limits and comparisons use this.
             now: becomes `created_at`, unless the user's newest session is later, and `ended_at` of those that end.
 
         Raises:
+            SessionNotFound: one in `end` is unknown, or somebody else's; nothing was ended.
             SessionEnded: all sessions of this token have ended; a new token is needed.
             SignInRateExceeded: too many sign-ins within a minute; nothing was ended.
-            SessionLimitReached: the policy is `reject` and the limit is reached; nothing was ended.
+            SessionLimitReached: the policy is `reject` and the limit is reached; nothing was ended. Its member
+                `sessions` has the user's active sessions, as `get_user_sessions` returns them.
         """
         with _refusals_counted(), transaction(writes=True):
             created, evicted = self._create(token, claimed, by, client, now)
@@ -91,17 +100,20 @@ class SignIn:
             raise RateRefusesAdoption(retry_after=error.retry_after) from error
 
     def _create(
-        self, token: Token, claimed: Mapping[str, str | None] | None, by: Principal, client: Client, now: datetime
+        self, token: Token, claimed: Mapping[str, Any] | None, by: Principal, client: Client, now: datetime
     ) -> tuple[StoredSession, list[session_queries.EndedLater]]:
         """Create a session with the commit of the transaction; return it and the sessions that the limit ends.
 
         Nothing is *claimed* in an adoption.
         """
         reason: CreationReason = "adopted" if claimed is None else "sign_in"
-        columns = describe_device(claimed or {}, client, self._settings)
+        claimed = claimed or {}
+        columns = describe_device(claimed, client, self._settings)
         device = current_session.observe(client, self._settings, fingerprint=columns["device_fingerprint"])
-        state = session_queries.lock_and_read_state(token, device, max(self._limits.max_per_minute, 1))
-        plan = self._settled_plan(token.user_id, state, now)
+        recent = MAX_ACTIVE_LISTED if self._settings.observes else self._limits.max_per_minute
+        state = session_queries.lock_and_read_state(token, device, max(recent, 1))
+        state = replace(state, chosen_ids=_own(claimed.get("end") or (), state, token.user_id))
+        plan = self._settled_plan(token, state, by, now)
         created = StoredSession(
             id=state.next_id,
             sid=token.sid,
@@ -112,7 +124,11 @@ class SignIn:
             **columns,
         )
         session_queries.insert_session(created, reason, by.name)
+        if self._settings.observes:
+            plan = observe_sign_in(plan, state, self._limits_of(token), token.user_id, now)
         idle = self._settings.idle
+        for one in plan.revoked:
+            session_queries.mark_ended_at_commit(one, End("revoked", by.name, now), idle)
         for one in plan.replaced:
             session_queries.mark_ended_at_commit(one, End("replaced", by.name, now, created.id), idle)
         limit = End("limit", by.name, now, created.id)
@@ -120,35 +136,53 @@ class SignIn:
         session_queries.remember_opener(token, created.id, now=now, idle=idle)
         return created, evicted
 
-    def _settled_plan(self, user_id: str, state: SignInState, now: datetime) -> SignInPlan:
+    def _settled_plan(self, token: Token, state: SignInState, by: Principal, now: datetime) -> SignInPlan:
         """Plan, and record the sessions that timed out, so that an activity write under way cannot revive them.
 
         One that was used since it was read has not ended, so the active sessions are read and planned again.
         """
-        plan = self._plan(state, now)
+        limits = self._limits_of(token)
+        if self._settings.observes:
+            limits, state = replace(limits, max_sessions=maxsize, max_per_minute=0), replace(state, token_sessions=())
+        plan = policy.plan_sign_in(state, now, limits)
         if plan.timed_out:
             for session, end in plan.timed_out:
                 session_queries.mark_timed_out(session, end, now)
-            active = session_queries.list_active(user_id, now, self._settings.idle)
-            plan = self._plan(replace(state, unended=active), now)
-        if plan.evicted:
-            metrics.limit_hits.labels(self._limits.policy).inc()
-        return plan
-
-    def _plan(self, state: SignInState, now: datetime) -> SignInPlan:
-        plan = policy.plan_sign_in(state, now, self._limits)
+            state = replace(state, unended=session_queries.list_active(token.user_id, now, limits.idle))
+            plan = policy.plan_sign_in(state, now, limits)
+        if plan.exceeds_limit:
+            metrics.limit_hits.labels(limits.policy).inc()
         if plan.refusal:
-            self._refuse(plan, state, now)
+            raise self._refused(plan.refusal, token, state, by, now)
         return plan
 
-    def _refuse(self, plan: SignInPlan, state: SignInState, now: datetime) -> NoReturn:
-        code, retry_after = plan.refusal or ("", None)
-        if code == "session_ended":
-            raise current_session.ended_error(state.token_sessions[0], self._settings, now)
-        if code == "sign_in_rate_exceeded":
-            raise SignInRateExceeded(retry_after=retry_after)
-        metrics.limit_hits.labels(self._limits.policy).inc()
-        raise SessionLimitReached
+    def _limits_of(self, token: Token) -> SignInLimits:
+        return replace(self._limits, max_sessions=self._settings.max_sessions(token))
+
+    def _refused(
+        self, refusal: SignInRefusal, token: Token, state: SignInState, by: Principal, now: datetime
+    ) -> SessionServiceError:
+        match refusal.code:
+            case "session_ended":
+                allowed = self._settings.max_sessions(token)
+                return current_session.ended_error(state.token_sessions[0], self._settings, now, allowed=allowed)
+            case "sign_in_rate_exceeded":
+                return SignInRateExceeded(retry_after=refusal.retry_after)
+        active = session_queries.list_active(token.user_id, now, self._settings.idle)
+        return SessionLimitReached(sessions=[present(one, self._settings, by=by, now=now) for one in active])
+
+
+def _own(chosen_ids: Collection[int], state: SignInState, user_id: str) -> Collection[int]:
+    """Return *chosen_ids* if all of these sessions are the user's own, those that have ended included.
+
+    Raises:
+        SessionNotFound: one is unknown, or somebody else's.
+    """
+    for session_id in set(chosen_ids) - {one.id for one in state.unended}:
+        session = session_queries.get(session_id)
+        if session is None or session.user_id != user_id:
+            raise SessionNotFound
+    return chosen_ids
 
 
 @contextmanager
@@ -161,7 +195,7 @@ def _refusals_counted() -> Iterator[None]:
         raise
 
 
-def describe_device(claimed: Mapping[str, str | None], client: Client, settings: Settings) -> DescribedDevice:
+def describe_device(claimed: Mapping[str, Any], client: Client, settings: Settings) -> DescribedDevice:
     """Return what is stored of the device of a sign-in.
 
     Args:

@@ -7,9 +7,10 @@ from typing import Any, get_args
 from marshmallow import ValidationError, fields, validate
 
 from session_service.clock import as_text
+from session_service.limits import MAX_ACTIVE_LISTED
 from session_service.records import Because, DirectoryState, EndReason, IpSource
 from session_service.rules.devices import DeviceType
-from session_service.rules.identifiers import MAX_TEXT_LENGTH, is_storable
+from session_service.rules.identifiers import MAX_ID, MAX_TEXT_LENGTH, is_storable
 
 VOCABULARIES: dict[str, tuple[tuple[str, ...], str]] = {
     "DeviceType": (get_args(DeviceType), "The kind of device; TVs and consoles are `web`."),
@@ -47,6 +48,33 @@ class Text(fields.String):
             validate=[validate.Length(max=MAX_TEXT_LENGTH), _storable],
             metadata={"description": description, "example": example, "pattern": STORABLE_PATTERN},
         )
+
+
+class SessionIds(fields.List[int]):
+    """An optional array of session ids. Null counts as absent."""
+
+    def __init__(self, description: str) -> None:
+        super().__init__(
+            _SessionId(strict=True, validate=validate.Range(1, MAX_ID), metadata={"format": "int64"}),
+            allow_none=True,
+            load_default=[],
+            validate=validate.Length(max=MAX_ACTIVE_LISTED),
+            metadata={"description": description, "example": [1]},
+        )
+
+    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return the ids of *value*, or refuse it as a whole: the messages of a list are by number, not by field."""
+        try:
+            return super().deserialize(value, *args, **kwargs) or []
+        except ValidationError as error:
+            raise ValidationError(f"Must be an array of at most {MAX_ACTIVE_LISTED} session ids.") from error
+
+
+class _SessionId(fields.Integer):
+    def _validated(self, value: Any) -> Any:
+        if type(value) is not int:  # marshmallow accepts "1", 1.0 and true
+            raise self.make_error("invalid", input=value)
+        return super()._validated(value)
 
 
 class Flag(fields.Boolean):

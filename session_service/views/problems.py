@@ -13,6 +13,7 @@ from session_service import errors
 from session_service.auth_server.tokens import AuthServerTokens
 from session_service.errors import SessionServiceError
 from session_service.views.fields import COMPONENT, Vocabulary
+from session_service.views.schemas import SessionResponse
 
 CONTENT_TYPE = "application/problem+json"
 CODE_HEADER = "X-Session-Code"
@@ -110,6 +111,10 @@ class Problem(Schema):
         }
     )
     because = Vocabulary("EndCause", "With `session_ended` for `admin`, if a cause was given.")
+    sessions = fields.List(
+        fields.Nested(SessionResponse),
+        metadata={"description": "With `session_limit_reached`: the user's active sessions, the last active first."},
+    )
     missing = fields.List(
         fields.String(),
         metadata={

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from flask import Flask, Response, current_app, g, request
 
-from session_service import deadline, metrics, request_id
+from session_service import deadline, metrics, observed, request_id
 from session_service.limits import REQUEST_SECONDS
 
 VALIDATE = "validation.validate"
@@ -44,6 +44,7 @@ def end() -> None:
     """Clear what `begin` set."""
     deadline.clear()
     request_id.current.set(None)
+    observed.current.set(observed.NOTHING)
 
 
 def logs_failures_only(view: View) -> View:
@@ -74,8 +75,16 @@ def _finish(response: Response) -> Response:
     if "cache_control" in g:  # a file of the pages, which is the same for everyone
         response.headers["Cache-Control"] = g.cache_control
     response.headers["X-Request-ID"] = g.request_id
+    response.headers.update(_observed())
     _report(response)
     return response
+
+
+def _observed() -> dict[str, str]:
+    """Return the headers that say what an enforcing service would have done."""
+    seen = observed.current.get()
+    of_refusal = {"X-Session-Would-Refuse": seen.code} if seen.code else {}
+    return of_refusal | ({"X-Session-Would-Evict": str(seen.evictions)} if seen.evictions else {})
 
 
 def _report(response: Response) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, fields
 
-from session_service.views.fields import Flag, Text, UserId, Vocabulary, instant
+from session_service.views.fields import Flag, SessionIds, Text, UserId, Vocabulary, instant
 
 
 class Answer(Schema):
@@ -28,6 +28,7 @@ class SessionCreate(Schema):
     device_type = Text("One of web, mobile, tablet, bot; any other value is ignored.", "web")
     browser = Text("The browser's name.", "Chrome")
     ip_address = Text("The client's own idea of its address; `unknown` is ignored.", "203.0.113.7")
+    end = SessionIds("Sessions of the user's own that end in the same transaction, to make room for this one.")
 
 
 class SessionResponse(Answer):

@@ -1,5 +1,7 @@
 """What users do with their own sessions."""
 
+from typing import Any
+
 from flask import url_for
 
 from session_service import errors
@@ -53,16 +55,19 @@ bp.before_request(refuse_large_body)
         errors.InvalidJson,
         errors.ValidationFailed,
         errors.UnsupportedMediaType,
+        errors.SessionNotFound,
         errors.SessionLimitReached,
         errors.SignInRateExceeded,
     ),
 )
 @skips_current_session
-def create_session(claimed: dict[str, str | None]) -> tuple[CreatedSession, dict[str, str]]:
+def create_session(claimed: dict[str, Any]) -> tuple[CreatedSession, dict[str, str]]:
     """Create a session for a token that was just issued.
 
     Call it right after a sign-in, with the new access token. The body may be left out.
-    Where the device limit is exceeded, `evicted` lists the sessions that ended for this one.
+    Where the device limit is exceeded, `evicted` lists the sessions that ended for this one. With
+    `SESSION_LIMIT_POLICY=reject` it is refused instead (409), and `sessions` lists those that the user may choose from:
+    repeat the call with their ids in `end`.
     """
     created = components().sign_in.create_session(
         claimed, by=user.principal, token=user.token, client=user.client, now=user.now
@@ -142,7 +147,7 @@ def count_devices() -> dict[str, int]:
     """Count the devices that the caller is signed in on, and say how many are allowed."""
     return {
         "active_devices": components().sessions.get_session_count(user.token.user_id, now=user.now),
-        "max_devices": components().settings.MAX_SESSIONS_PER_USER,
+        "max_devices": components().settings.max_sessions(user.token),
     }
 
 
@@ -151,4 +156,6 @@ def count_devices() -> dict[str, int]:
 @bp.doc(operationId="updateActivity", responses=documented(*GUARDED, *ADOPTING, errors.NoCurrentSession))
 def update_activity() -> SessionView:
     """Record at once that the current session is in use; any other call records it too, but not each time."""
-    return components().sessions.update_session_activity(user.current, by=user.principal, now=user.now)
+    return components().sessions.update_session_activity(
+        user.current, by=user.principal, token=user.token, now=user.now
+    )

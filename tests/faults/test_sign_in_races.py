@@ -6,8 +6,11 @@ same load it must find a planted fault (`tests/harness/faulty.py`), or finding n
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
 
-from tests.harness.records import Faults, said
+from tests.harness.callers import at_once, callers
+from tests.harness.records import Faults, Records, said, watching
 from tests.harness.servers import faulty, fleet
 from tests.harness.sign_ins import (
     LIMIT,
@@ -54,6 +57,25 @@ def test_of_64_sign_ins_at_once_only_3_are_let_in(database_url: str) -> None:
     }
     assert faults_of_creates(load) == []
     assert load.active == [row.id for row in load.rows] == sorted(one["id"] for one in load.created)
+
+
+def test_a_session_that_32_sign_ins_end_at_once_makes_room_for_one(database_url: str) -> None:
+    with fleet(database_url, SESSION_LIMIT_POLICY="reject") as urls, callers(urls, LIMIT + 32) as devices:
+        first = [device.create(f"first {number}").body["id"] for number, device in enumerate(devices[:LIMIT])]
+        with watching(database_url, USER) as watch:
+            answers = at_once([partial(device.create_ending, first[0]) for device in devices[LIMIT:]])
+    with closing(Records(database_url)) as records:
+        rows = records.rows(f"user_id = '{USER}'")
+
+    assert Counter((answer.status, answer.code) for answer in answers) == {
+        (201, None): 1,
+        (409, "session_limit_reached"): 31,
+    }
+    created = next(answer.body["id"] for answer in answers if answer.status == 201)
+    assert {row.id: row.end_reason for row in rows} == dict.fromkeys([*first, created]) | {first[0]: "revoked"}
+    assert (watch.most, watch.looks > 0) == (LIMIT, True)
+    listed = {tuple(one["id"] for one in answer.body["sessions"]) for answer in answers if answer.status == 409}
+    assert {len(ids) for ids in listed} == {LIMIT}
 
 
 def test_one_device_that_signs_in_32_times_at_once_is_one_session(urls: list[str], database_url: str) -> None:

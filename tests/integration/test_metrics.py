@@ -15,7 +15,7 @@ from session_service.services.purge import purge
 from tests.harness.support import IPHONE, MakeApp, make_token, settings, sign_in_with
 
 Samples = Mapping[str, float]
-LABELS = {"route", "method", "status", "outcome", "reason", "policy", "what", "version", "source", "le"}
+LABELS = {"route", "method", "status", "code", "outcome", "reason", "policy", "what", "version", "source", "le"}
 
 
 def read(client: FlaskClient) -> dict[str, float]:

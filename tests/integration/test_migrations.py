@@ -29,6 +29,7 @@ OURS = {
     "webhook_endpoints",
     "parked_deliveries",
     "imported_sessions",
+    "observed_ends",
 }
 
 

@@ -53,6 +53,12 @@ def test_defaults_are_those_of_the_documentation() -> None:
         ),
         ("AUTH_SERVER_USER_URL", "http://auth:8000/user/id/{user_id}", "http://auth:8000/user/id/{user_id}"),
         ("SESSION_LIMIT_POLICY", "reject", "reject"),
+        ("SESSION_ENFORCEMENT", "observe", "observe"),
+        (
+            "SESSION_LIMITS",
+            "plan=free:2, https://example.com/plan=a=b:c:10,,",
+            (("plan", "free", 2), ("https://example.com/plan", "a=b:c", 10)),
+        ),
     ],
 )
 def test_values_are_read_from_their_texts(name: str, text: str, value: object) -> None:
@@ -87,6 +93,20 @@ BAD = {
     "SESSION_IDLE_SECONDS": ["-1"],
     "TRUSTED_PROXY_HOPS": ["-1", "11"],
     "SESSION_LIMIT_POLICY": ["newest", "REJECT"],
+    "SESSION_ENFORCEMENT": ["off", "Observe"],
+    "SESSION_LIMITS": [
+        "plan",
+        "plan=free",
+        "plan=free:",
+        "plan=:2",
+        "=free:2",
+        "plan=free:two",
+        "plan=free:0",
+        "plan=free:1001",
+        "plan=free:-1",
+        "plan=free:٣",
+        "plan=free:2,plan=free:3",
+    ],
     "USER_ID_TYPE": ["uuid"],
     "JWT_ALLOW_SHORT_SECRET": ["yes", "2"],
     "JWT_USER_ID_CLAIM": [","],

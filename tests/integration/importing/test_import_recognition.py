@@ -22,8 +22,7 @@ def imported(make_app: MakeApp, tmp_path: Path) -> Any:
 
     def run(*rows: dict[str, Any], words: tuple[str, ...] = (), **settings: Any) -> Flask:
         app = make_app(**settings)
-        with app.app_context():
-            import_file(app, write_jsonl(tmp_path / "rows.jsonl", rows), *words)
+        assert import_file(app, write_jsonl(tmp_path / "rows.jsonl", rows), *words)[0] == 0
         return app
 
     return run
