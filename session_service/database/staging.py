@@ -5,6 +5,7 @@ It is SQLite's own temporary database: the file has no name, so it is gone with 
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 _TABLE = """
@@ -13,6 +14,10 @@ CREATE TABLE staged (
 )
 """
 _SORTED = "SELECT user_id, source_id, created_at, line, content FROM staged ORDER BY user_id, created_at, source_id"
+
+
+class StagingProblem(Exception):
+    """The file cannot be written or read: most likely the disk is full."""
 
 
 class StagedRow(NamedTuple):
@@ -26,21 +31,33 @@ class StagedRow(NamedTuple):
     content: bytes
 
 
+@contextmanager
+def _problems() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StagingProblem(f"the temporary file cannot be used: {error} (its folder is TMPDIR)") from error
+
+
 class Staging:
-    """Rows in the order of their users, and each user's in the order of their creation."""
+    """Rows in the order of their users, and each user's in the order of their creation.
+
+    Each method may raise a `StagingProblem`.
+    """
 
     def __init__(self) -> None:
-        self._file = sqlite3.connect("", isolation_level=None)
-        self._file.execute("PRAGMA journal_mode = OFF")
-        self._file.execute(_TABLE)
-        self._file.execute("BEGIN")
         self.rows = 0
+        with _problems():
+            self._file = sqlite3.connect("", isolation_level=None)
+            for statement in ("PRAGMA journal_mode = OFF", _TABLE, "BEGIN"):
+                self._file.execute(statement)
 
     def add(self, row: StagedRow) -> bool:
         """Add a row; return False, and change nothing, if there is one with this id."""
         user_id, source_id, created_at, line, content = row
         values = (source_id, user_id, created_at, line, content)
-        is_new = self._file.execute("INSERT OR IGNORE INTO staged VALUES (?, ?, ?, ?, ?)", values).rowcount == 1
+        with _problems():
+            is_new = self._file.execute("INSERT OR IGNORE INTO staged VALUES (?, ?, ?, ?, ?)", values).rowcount == 1
         self.rows += is_new
         return is_new
 
@@ -51,7 +68,13 @@ class Staging:
 
     def sorted_rows(self) -> Iterator[StagedRow]:
         """Yield all rows in order."""
-        for row in self._file.execute(_SORTED):
+        with _problems():
+            rows = self._file.execute(_SORTED)
+        while True:
+            with _problems():
+                row = rows.fetchone()
+            if row is None:
+                return
             yield StagedRow._make(row)
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from flask.cli import with_appcontext
 
 from session_service.clock import utcnow
 from session_service.components import components
-from session_service.database.staging import Staging
+from session_service.database.staging import Staging, StagingProblem
 from session_service.importing.columns import Columns, MappingProblem
 from session_service.importing.files import Format, FoundRow, SourceProblem, read_file
 from session_service.importing.left_out import LeftOut
@@ -115,13 +115,10 @@ def import_sessions(  # noqa: PLR0913, PLR0917
     report = Report(report_file or sys.stderr)
     rules = RowRules(settings, now, zone, ended_as)
     progress, done, read = _Progress(), Loaded(), 0
-    with closing(Staging()) as staging:
-        try:
-            with _source(file, kind, url, table, columns) as rows:
-                for read in stage_all(rows, columns, rules, staging, report):
-                    progress.show(f"read {read:,} rows")
-        except SourceProblem as error:
-            raise click.ClickException(f"the source cannot be imported: {error}") from error
+    with _problems_in_words(), closing(Staging()) as staging:
+        with _source(file, kind, url, table, columns) as rows:
+            for read in stage_all(rows, columns, rules, staging, report):
+                progress.show(f"read {read:,} rows")
         devices, writes = devices_in_order(staging), not dry_run
         for done, left_out in load(devices, settings, source, now=now, batch=batch, writes=writes):
             for one in left_out:
@@ -134,6 +131,19 @@ def import_sessions(  # noqa: PLR0913, PLR0917
         _log.info("sessions_imported", extra={"rows": read, "sessions": done.created, "source": source})
     if strict and report.faults:
         click.get_current_context().exit(STRICT_EXIT_CODE)
+
+
+@contextmanager
+def _problems_in_words() -> Iterator[None]:
+    """Turn what ends an import into a message."""
+    try:
+        yield
+    except SourceProblem as error:
+        raise click.ClickException(f"the source cannot be imported: {error}") from error
+    except StagingProblem as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"the report cannot be written: {error.strerror}") from error
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from session_service.database.staging import Staging
+from session_service.database.staging import StagedRow, Staging, StagingProblem
 from session_service.importing.devices_of_user import rows_by_device, session_on_record
 from session_service.importing.rows import ImportedRow, RowRules, read_row
 from session_service.importing.staged import devices_in_order, stage, unstage
@@ -86,4 +86,17 @@ def test_rows_come_back_from_the_temporary_file_as_they_were_and_in_order() -> N
     assert [unstage(one) for one in staging.sorted_rows()] == [rows[2], rows[1], rows[0]]
     assert (staging.rows, staging.line_of("9"), staging.line_of("10")) == (3, 1, None)
     assert [one.lines for one in devices_in_order(staging)] == [{"1": 3}, {"2": 2}, {"9": 1}]
+    staging.close()
+
+
+def test_a_full_disk_is_a_problem_of_its_own() -> None:
+    staging = Staging()
+    staging._file.execute("PRAGMA max_page_count = 20")
+
+    def fill() -> None:
+        for number in range(1_000):
+            staging.add(StagedRow("74", str(number), number, number, b"x" * 1_000))
+
+    with pytest.raises(StagingProblem, match="full"):
+        fill()
     staging.close()

@@ -16,7 +16,7 @@ from tests.harness.commands import command
 from tests.harness.imports import import_file, row_of, write_csv, write_jsonl
 from tests.harness.people import dump
 from tests.harness.purge_rows import left
-from tests.harness.support import CHROME, FIREFOX, IPHONE, MakeApp, sign_in_with
+from tests.harness.support import CHROME, FIREFOX, IPHONE, MakeApp, make_token, sign_in_with
 
 AGENTS = (CHROME, FIREFOX, IPHONE)
 
@@ -60,6 +60,15 @@ def test_a_file_is_imported_once_however_often(app: Flask, tmp_path: Path, write
     ]
     assert count("SELECT count(*) FROM session_owners") == 2
     assert count("SELECT count(*) FROM session_events") == 0
+
+
+def test_imported_sessions_are_active_in_the_charts_and_nobody_signed_in(app: Flask, tmp_path: Path) -> None:
+    import_file(app, write_jsonl(tmp_path / "rows.jsonl", rows()))
+
+    headers = {"Authorization": f"Bearer {make_token(1, role='admin')}"}
+    *_, last = app.test_client().get("/sessions/statistics", headers=headers).json["periods"]
+
+    assert (last["active"], sum(last["created"].values()), sum(last["ended"].values())) == (6, 0, 0)
 
 
 @pytest.mark.parametrize("batch", ["1", "2", "5", "500"])

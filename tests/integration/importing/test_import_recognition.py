@@ -8,12 +8,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
+from session_service.app import create_app
 from session_service.clock import utcnow
 from session_service.database.engine import db
 from tests.harness.commands import command
 from tests.harness.imports import ADDRESS, import_file, row_of, write_jsonl
 from tests.harness.purge_rows import left
-from tests.harness.support import CHROME, FIREFOX, MakeApp, body, make_token, sign_in_with
+from tests.harness.support import CHROME, FIREFOX, MakeApp, body, make_token, settings, sign_in_with
 
 
 @pytest.fixture
@@ -146,3 +147,13 @@ def test_what_is_remembered_of_an_import_is_exported_erased_and_purged(imported:
         connection.execute(gone)
     command(app, "purge", "--batch", "1")
     assert remembered() == []
+
+
+def test_without_an_answer_of_the_database_an_import_is_one_line(tmp_path: Path) -> None:
+    nowhere = create_app(settings(DATABASE_URL="postgresql://somebody:pw-in-url@127.0.0.1:9/nothing"))
+
+    done = command(nowhere, "import", str(write_jsonl(tmp_path / "rows.jsonl", [row_of(1)])))
+
+    assert (done[0], done[1], done[2].count("\n")) == (1, "", 1)
+    assert "The database did not answer" in done[2]
+    assert "pw-in-url" not in done[2]
