@@ -29,6 +29,10 @@ test: .venv/made  ## Run the tests of rules and application in 3 minutes (TESTS=
 test-all: .venv/made  ## Run all tests, with real servers, browsers and outages too (ARGS=… goes to pytest)
 	$(BIN)/python -m pytest $(ON_ALL_CORES) --durations=10 $(ARGS)
 
+.PHONY: coverage
+coverage: .venv/made  ## Run the tests of `make test`, and show the lines that none of them reaches
+	$(BIN)/python -m pytest --quick --cov --cov-report=term $(ON_ALL_CORES) $(ARGS) $(TESTS)
+
 .PHONY: lint
 lint: .venv/made  ## Check style and types, and look for secrets
 	$(BIN)/ruff check .

@@ -210,9 +210,14 @@ class Settings:
     @property
     def warnings(self) -> list[str]:
         """Combinations of settings that are allowed but have a consequence that is easily overlooked; for operators."""
-        found = [checks.SHORT_RETENTION] if self.retention < self.revoked_device else []
-        is_short = self.WEBHOOKS is not None and self.EVENT_RETENTION_DAYS < checks.WEBHOOK_RETRY_DAYS
-        return [*found, checks.SHORT_EVENT_RETENTION] if is_short else found
+        cases = {
+            checks.SHORT_RETENTION: self.retention < self.revoked_device,
+            checks.SHORT_EVENT_RETENTION: (
+                self.WEBHOOKS is not None and self.EVENT_RETENTION_DAYS < checks.WEBHOOK_RETRY_DAYS
+            ),
+            checks.OBSERVING: self.observes,
+        }
+        return [words for words, is_so in cases.items() if is_so]
 
     def makes_admin(self, role: object) -> bool:
         """Return whether *role*, a string or a list from another server's JSON, contains one of `ADMIN_ROLES`."""

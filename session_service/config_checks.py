@@ -30,6 +30,7 @@ SHORT_RETENTION = (
     "RETENTION_DAYS is shorter than REVOKED_DEVICE_SECONDS or SESSION_IDLE_SECONDS: once the purge has deleted an "
     "ended session, its device may be used again with a refreshed token"
 )
+OBSERVING = "SESSION_ENFORCEMENT is observe: a session that has ended is not refused, and the device limit ends nothing"
 WEBHOOK_RETRY_DAYS = 4
 """More than the pauses between all attempts at one event together (`webhooks.schedule`)."""
 SHORT_EVENT_RETENTION = (

@@ -59,7 +59,7 @@ class Report:
             f"{churn.users:,} users, each with three active sessions, signed in once on each of {churn.days} simulated"
             f" days. {1 - churn.logouts:.0%} of the sign-ins evicted a session, before the others the user had signed"
             f" out. After {churn.uses:.0%} of them a session was used, half of the time with a refreshed token. A daily"
-            f" purge kept ended sessions for {RETENTION_DAYS} days. Autovacuum ran with PostgreSQL's defaults."
+            f" purge kept ended sessions for {RETENTION_DAYS} days. Autovacuum looked once a second."
             f" [How to read this](../README.md#growth-under-churn).\n\n"
             f"## Compared with a fresh database of the same number of sessions\n\n{self._comparison()}\n"
             f"Costs are medians of {churn.turns.rounds} rounds of {churn.turns.seconds:g} s each, in microseconds of"

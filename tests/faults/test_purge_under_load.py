@@ -1,4 +1,4 @@
-"""The purge as a process: killed in the middle, and twice at once over 200,000 sessions beside live traffic."""
+"""The purge as a process: killed in the middle, and twice at once over many sessions beside live traffic."""
 
 import re
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from session_service.database.engine import db
 from tests.harness.commands import command_process
+from tests.harness.options import Numbers
 from tests.harness.processes import wait_until
 from tests.harness.purge_rows import left, put
 from tests.harness.reports import note
@@ -49,8 +50,6 @@ def scalar(statement: Any) -> int:
     with db.engine.connect() as connection:
         return int(connection.execute(statement).scalar_one())
 
-
-MANY = 200_000
 
 FILL = """
 INSERT INTO sessions (user_id, device_key, device_name, device_type, browser, ip_source,
@@ -97,9 +96,11 @@ def live_traffic(url: str) -> Iterator[list[tuple[int, float]]]:
 
 
 @pytest.mark.heavy
-def test_200000_sessions_are_purged_twice_at_once_beside_live_traffic(app: Flask, database_url: str) -> None:
+def test_many_sessions_are_purged_twice_at_once_beside_live_traffic(
+    app: Flask, database_url: str, numbers: Numbers
+) -> None:
     with app.app_context():
-        fill(MANY)
+        fill(numbers.purged_sessions)
 
     with (
         gunicorn(database_url, MAX_SIGN_INS_PER_MINUTE="0") as url,
@@ -110,12 +111,12 @@ def test_200000_sessions_are_purged_twice_at_once_beside_live_traffic(app: Flask
         said = [process.communicate(timeout=300)[0].decode() for process in (one, other)]
 
     assert (one.returncode, other.returncode) == (0, 0)
-    numbers = [[int(one) for one in re.findall(r"\d+", text)] for text in said]
+    counts = [[int(one) for one in re.findall(r"\d+", text)] for text in said]
     with app.app_context():
         ids_left = left()
     slowest = max(seconds for _, seconds in seen)
     note(f"two purges at once on {database_url.partition(':')[0]}: {' | '.join(map(str.strip, said))}")
     note(f"beside them: {len(seen)} live calls, the slowest took {slowest * 1_000:.0f} ms")
-    assert sum(one[0] for one in numbers) == sum(one[1] for one in numbers) == MANY
+    assert sum(one[0] for one in counts) == sum(one[1] for one in counts) == numbers.purged_sessions
     assert {status for status, _ in seen} == {200, 201}
     assert {one.user_id for one in ids_left.values()} == {"5"}

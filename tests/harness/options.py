@@ -23,6 +23,8 @@ class Numbers:
     """Events that processes write while others read the feed."""
     raced_ends: int
     """Ends while readers that remember are asked all the time."""
+    purged_sessions: int
+    """Sessions that two purges at once delete beside live traffic."""
     webhook_events: int
     """Events that are delivered while deliverers are killed."""
     examples: int
@@ -30,12 +32,13 @@ class Numbers:
 
 
 FULL = Numbers(
-    schema_cases=20_000,
+    schema_cases=12_000,
     model_examples=50,
     forced_end_examples=40,
     token_edits=100_000,
     raced_events=4_000,
     raced_ends=6_000,
+    purged_sessions=60_000,
     webhook_events=1_500,
     examples=100,
 )
@@ -46,6 +49,7 @@ QUICK = Numbers(
     token_edits=2_000,
     raced_events=800,
     raced_ends=2_000,
+    purged_sessions=10_000,
     webhook_events=150,
     examples=20,
 )
@@ -61,6 +65,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--webhook-events", type=int, help="events that are delivered while deliverers are killed")
     parser.addoption("--raced-events", type=int, help="events that processes write while others read the feed")
     parser.addoption("--raced-ends", type=int, help="ends while readers that remember are asked")
+    parser.addoption("--purged-sessions", type=int, help="sessions that two purges at once delete")
     parser.addoption("--model-examples", type=int, help="sequences of up to 50 steps for the model")
 
 
@@ -80,7 +85,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def _numbers(config: pytest.Config) -> Numbers:
     given: dict[str, Any] = {
         name: config.getoption(name)
-        for name in ("schema_cases", "model_examples", "webhook_events", "raced_events", "raced_ends")
+        for name in (
+            "schema_cases",
+            "model_examples",
+            "webhook_events",
+            "raced_events",
+            "raced_ends",
+            "purged_sessions",
+        )
     }
     return replace(
         QUICK if config.getoption("--quick") else FULL,

@@ -82,6 +82,21 @@ def test_models_and_migrations_agree(fresh: Flask) -> None:
         assert compare_metadata(context, Base.metadata) == []
 
 
+def test_vacuum_does_not_wait_until_a_fifth_of_a_table_is_dead(new_database: Callable[[str], str]) -> None:
+    app = create_app(settings(DATABASE_URL=new_database("postgresql")))
+    options = "SELECT relname FROM pg_class WHERE 'autovacuum_vacuum_scale_factor=0.05' = ANY(reloptions)"
+    with app.app_context():
+        upgrade()
+        with db.engine.connect() as connection:
+            tuned = set(connection.execute(text(options)).scalars())
+        downgrade(revision="0006")
+        with db.engine.connect() as connection:
+            left = set(connection.execute(text(options)).scalars())
+        db.engine.dispose()
+
+    assert (tuned, left) == ({"sessions", "session_tokens", "session_events"}, set())
+
+
 def test_the_code_knows_which_migration_it_needs() -> None:
     assert ScriptDirectory(str(MIGRATIONS)).get_current_head() == SCHEMA_REVISION
 

@@ -205,6 +205,12 @@ def test_enforce_takes_over_where_it_observed(make_app: MakeApp, devices: tuple[
     assert {one["id"] for one in third.session["evicted"]} == {old.id, new.id}
 
 
+def test_an_operator_is_warned_as_long_as_it_observes(client: FlaskClient) -> None:
+    (warning,) = client.get("/readyz").json["warnings"]
+
+    assert warning.startswith("SESSION_ENFORCEMENT is observe")
+
+
 def test_an_invalid_token_is_refused_as_ever(client: FlaskClient) -> None:
     answer = client.get("/sessions/validate", headers={"Authorization": "Bearer a.b.c"})
 
