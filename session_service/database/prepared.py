@@ -134,7 +134,7 @@ def run_all(
             for cursor, (statement, values) in zip(cursors, statements, strict=False):
                 statement._send(cursor, values)
             if commits and not driver.begins:
-                driver.execute("COMMIT")
+                driver.command("COMMIT")
     return [_rows_of(cursor) for cursor in cursors[: len(statements)]]
 
 
