@@ -93,6 +93,10 @@ bench-client: .venv/made  ## Measure what a check by the client library costs, i
 bench-search: .venv/made  ## Measure what a search by criteria costs on 5,000,000 sessions, in 15 minutes (needs 8 GB)
 	$(BIN)/python -m benchmarks.search $(ARGS)
 
+.PHONY: bench-import
+bench-import: .venv/made  ## Measure the import of 1,000,000 sessions beside live traffic, in 5 minutes (ARGS="--rows 10000")
+	$(BIN)/python -m benchmarks.importing $(ARGS)
+
 .PHONY: migrate
 migrate: .venv/made  ## Update the tables of DATABASE_URL
 	$(BIN)/flask --app wsgi db upgrade

@@ -3,14 +3,14 @@
 import os
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 MEASURED_WITH = ("flask", "gunicorn", "sqlalchemy", "psycopg", "fastapi", "uvicorn", "psycopg2-binary", "python-jose")
 
 
-def describe_machine(programs: Mapping[str, str]) -> dict[str, str]:
+def describe_machine(programs: Mapping[str, str], measured_with: Sequence[str] = MEASURED_WITH) -> dict[str, str]:
     """Return processor, memory, system and versions, by name; *programs* are versions that are known already."""
     return {
         "processor": f"{_processor()}, {os.cpu_count()} cores",
@@ -18,7 +18,7 @@ def describe_machine(programs: Mapping[str, str]) -> dict[str, str]:
         "system": f"{platform.system()} {platform.release()}",
         "Python": platform.python_version(),
         **programs,
-        **{name: version(name) for name in MEASURED_WITH},
+        **{name: version(name) for name in measured_with},
     }
 
 

@@ -13,6 +13,7 @@ from session_service.auth_server.example_token import example_token
 from session_service.auth_server.token_check import check_token
 from session_service.clock import as_text, utcnow
 from session_service.components import components
+from session_service.importing.commands import import_sessions
 from session_service.operator_command import OPERATOR, operator_command, session_line
 from session_service.records import Because, LimitPolicy
 from session_service.rules.identifiers import parse_user_id
@@ -22,14 +23,15 @@ from session_service.services.purge import Purged, purge, would_purge
 from session_service.services.what_if import what_if
 from session_service.webhooks.commands import webhooks
 
-sessions = AppGroup("sessions", help="List, search, end, export, erase and purge sessions, and try a limit.")
-sessions.add_command(search_sessions)
+sessions = AppGroup("sessions", help="List, search, end, import, export, erase and purge sessions, and try a limit.")
 
 
 def register_commands(app: Flask) -> None:
     """Add this service's commands to the `flask` command."""
     app.cli.add_command(token)
     app.cli.add_command(token_check)
+    sessions.add_command(import_sessions)
+    sessions.add_command(search_sessions)
     app.cli.add_command(sessions)
     app.cli.add_command(webhooks)
 

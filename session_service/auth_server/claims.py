@@ -102,7 +102,15 @@ def _text(claims: Mapping[str, Any], name: str) -> str | None:
     return value
 
 
+def key_of_jti(user_id: str, jti: str) -> bytes:
+    """Return what identifies the user's token with this `jti`: `Token.key`."""
+    return _digest("jti", user_id, jti)
+
+
 def _token_key(user_id: str, jti: str | None, encoded: str) -> bytes:
     """Return a digest of this token. Not of its raw text: a signature has several spellings, its input has one."""
-    named = f"jti\0{user_id}\0{jti}" if jti is not None else f"input\0{user_id}\0{encoded.rpartition('.')[0]}"
-    return hashlib.sha256(named.encode()).digest()
+    return key_of_jti(user_id, jti) if jti is not None else _digest("input", user_id, encoded.rpartition(".")[0])
+
+
+def _digest(*parts: str) -> bytes:
+    return hashlib.sha256("\0".join(parts).encode()).digest()

@@ -68,7 +68,11 @@ class BoundedConnection(psycopg.Connection[Any]):
         """Send `BEGIN` if the next statement begins a transaction."""
         if self.begins:
             self.begins = False
-            self.execute("BEGIN")
+            self.command("BEGIN")
+
+    def command(self, text: str) -> None:
+        """Send `BEGIN` or `COMMIT`: `execute` gets ready for values and rows, which takes longer."""
+        self.wait(self._exec_command(text))
 
     @contextmanager
     def batch(self) -> Iterator[None]:

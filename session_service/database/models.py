@@ -13,7 +13,7 @@ from sqlalchemy.types import TypeDecorator
 
 from session_service.records import Because, EndReason, IpSource
 
-SCHEMA_REVISION = "0008"
+SCHEMA_REVISION = "0009"
 """The oldest schema that this code can run on. `/readyz` compares it with the database; a newer one is accepted."""
 
 

@@ -74,7 +74,7 @@ class Prepared:
             result = connection.execute(self._on_sqlite, values)
             # Rows that are not read yet would prevent a commit.
             return _Rows(result.all(), result.rowcount) if result.returns_rows else result
-        with _driver(connection) as driver:
+        with driver_for(connection) as driver:
             if not driver.begins:
                 return self._send(driver.statement_cursor, values)
         return run_all(connection, [(self, values)])[0]
@@ -124,7 +124,7 @@ def run_all(
     """
     if connection.dialect.name == "sqlite":
         return [statement.run(connection, values) for statement, values in statements]
-    with _driver(connection) as driver:
+    with driver_for(connection) as driver:
         cursors = driver.batch_cursors
         while len(cursors) < len(statements):
             cursors.append(driver.cursor(binary=True))
@@ -134,7 +134,7 @@ def run_all(
             for cursor, (statement, values) in zip(cursors, statements, strict=False):
                 statement._send(cursor, values)
             if commits and not driver.begins:
-                driver.execute("COMMIT")
+                driver.command("COMMIT")
     return [_rows_of(cursor) for cursor in cursors[: len(statements)]]
 
 
@@ -145,7 +145,7 @@ def _rows_of(cursor: psycopg.Cursor[Any]) -> _Rows:
 
 
 @contextmanager
-def _driver(connection: Connection) -> Iterator[BoundedConnection]:
+def driver_for(connection: Connection) -> Iterator[BoundedConnection]:
     """Give the driver's connection to a block; raise the driver's errors as SQLAlchemy's."""
     driver = driver_of(connection)
     try:

@@ -5,6 +5,7 @@
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from session_service.rules.user_agents import MAX_USER_AGENT_LENGTH, PHONE_SYSTEMS, ParsedAgent, as_line, parse
@@ -54,6 +55,7 @@ def parse_user_agent(user_agent: str | None) -> Device:
     return describe(user_agent)
 
 
+@lru_cache(maxsize=2048)
 def describe(
     user_agent: str | None,
     *,
@@ -89,6 +91,12 @@ def describe(
     )
 
 
+def agent_in(device_name: str | None) -> str | None:
+    """Return the user agent that a body's *device_name* is, perhaps without its end; None for any other text."""
+    line = as_line(device_name)
+    return _CUT_SAFARI.sub(r"\1Version/0 Safari/0", line) if _BODY_AGENT.match(line) else None
+
+
 def _windows_11(system: str | None, platform_version: str | None) -> str | None:
     """Return "Windows 11" for a Windows 10 whose platform version is 13 or later, otherwise *system*.
 
@@ -111,9 +119,9 @@ def _words(text: str | None) -> str | None:
 
 def _parse_claim(device_name: str | None) -> ParsedAgent:
     """Return a body's *device_name*, parsed, if it is a user agent; it may have been cut anywhere."""
-    line = as_line(device_name)
-    if not _BODY_AGENT.match(line):
+    agent = agent_in(device_name)
+    if agent is None:
         return ParsedAgent()
-    parsed = parse(_CUT_SAFARI.sub(r"\1Version/0 Safari/0", line))
+    parsed = parse(agent)
     # Both are fallbacks for agents without a better name, which may have been cut off.
     return replace(parsed, browser=None) if parsed.browser in ("App", "Android Browser") else parsed

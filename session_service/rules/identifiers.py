@@ -12,7 +12,7 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,18}")
 
 def is_storable(text: str) -> bool:
     """Return whether both databases and UTF-8 can represent *text*: no NUL and no lone surrogate."""
-    return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
+    return "\0" not in text and (text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text))
 
 
 def is_short_text(text: str) -> bool:

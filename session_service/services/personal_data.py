@@ -5,12 +5,14 @@ index, so all sessions are read, in statements of bounded size, each in a transa
 """
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from session_service.config import Settings
-from session_service.database import personal_data_queries, session_queries
+from session_service.database import import_queries, personal_data_queries, session_queries
+from session_service.database.personal_data_queries import Row
 from session_service.database.transaction import transaction
 from session_service.services.session_view import shown_user_id
 
@@ -39,8 +41,9 @@ class PersonalDataCount:
 def export(user_id: str, settings: Settings, *, page: int = PAGE) -> Iterator[dict[str, object]]:
     """Yield all data stored about a user, for that person to read; yield nothing if none is stored.
 
-    Each line has a `kind`: `owner` (at most one), `session` with every stored column, each followed by its `token`s,
-    then `ended_by_user` for sessions of other users, then `event`; each in the order of ids. Instants are datetimes.
+    Each line has a `kind`: `owner` (at most one), `session` with every stored column, each followed by its `token`s and
+    the rows that it was `imported_from`, then `ended_by_user` for sessions of other users, then `event`; each in the
+    order of ids. Instants are datetimes.
     Different pages are read in different transactions, so changes that happen meanwhile may or may not be included.
     """
     with transaction():
@@ -49,9 +52,10 @@ def export(user_id: str, settings: Settings, *, page: int = PAGE) -> Iterator[di
         yield {"kind": "owner", **owner, "user_id": shown_user_id(user_id, settings)}
     sessions, after = _page_of(user_id, 0, page), 0
     while sessions:
-        for session, tokens in sessions:
+        for session, tokens, marks in sessions:
             yield {"kind": "session", **session, "user_id": shown_user_id(user_id, settings)}
             yield from ({"kind": "token", **token} for token in tokens)
+            yield from ({"kind": "imported_from", **mark} for mark in marks)
             after = session["id"]
         sessions = _page_of(user_id, after, page)
     for mentions in _mentions(user_id):
@@ -82,6 +86,7 @@ def erase(user_id: str, *, now: datetime) -> PersonalDataCount:
         # Added if it is missing: otherwise the user could sign in between these statements.
         session_queries.lock_or_add_owner(user_id)
         personal_data_queries.add_last_ends(user_id, now)
+        import_queries.delete_marks_of(user_id)
         sessions, tokens = personal_data_queries.delete_user(user_id)
     mentions = events = 0
     for found in _mentions(user_id):
@@ -96,20 +101,24 @@ def erase(user_id: str, *, now: datetime) -> PersonalDataCount:
     return PersonalDataCount(sessions, tokens, mentions, events)
 
 
-def _page_of(
-    user_id: str, after: int, limit: int
-) -> list[tuple[personal_data_queries.Row, list[personal_data_queries.Row]]]:
-    """Return the user's next sessions after the id *after*, each with its tokens."""
+def _page_of(user_id: str, after: int, limit: int) -> list[tuple[Row, list[Row], list[Row]]]:
+    """Return the user's next sessions after the id *after*, each with its tokens and the rows it was imported from."""
     with transaction():
         sessions = personal_data_queries.list_sessions_after(user_id, after, limit)
-        tokens = personal_data_queries.list_tokens([one["id"] for one in sessions])
-    of_session: dict[int, list[personal_data_queries.Row]] = {one["id"]: [] for one in sessions}
-    for token in tokens:
-        of_session[token["session_id"]].append(token)
-    return [(one, of_session[one["id"]]) for one in sessions]
+        ids = [one["id"] for one in sessions]
+        tokens, marks = personal_data_queries.list_tokens(ids), import_queries.list_marks_of(ids)
+    tokens_of, marks_of = _by_session(tokens), _by_session(marks)
+    return [(one, tokens_of[one["id"]], marks_of[one["id"]]) for one in sessions]
 
 
-def _mentions(user_id: str) -> Iterator[list[personal_data_queries.Row]]:
+def _by_session(rows: list[Row]) -> dict[int, list[Row]]:
+    of_session: dict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        of_session[row["session_id"]].append(row)
+    return of_session
+
+
+def _mentions(user_id: str) -> Iterator[list[Row]]:
     """Read all sessions, range by range; yield those of other users that the user ended."""
     for first, last in _strides(personal_data_queries.session_span):
         with transaction():
@@ -117,7 +126,7 @@ def _mentions(user_id: str) -> Iterator[list[personal_data_queries.Row]]:
         yield mentions
 
 
-def _events(user_id: str) -> Iterator[list[personal_data_queries.Row]]:
+def _events(user_id: str) -> Iterator[list[Row]]:
     """Read all events, range by range; yield those that name the user."""
     for first, last in _strides(personal_data_queries.event_span):
         with transaction():

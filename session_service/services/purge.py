@@ -12,7 +12,7 @@ from functools import partial
 from time import monotonic, sleep
 
 from session_service.config import Settings
-from session_service.database import event_queries, purge_queries
+from session_service.database import event_queries, import_queries, purge_queries
 from session_service.database.transaction import transaction
 from session_service.records import EndReason, PurgeRuns, UnendedSession
 from session_service.rules import policy
@@ -59,6 +59,9 @@ def purge(settings: Settings, *, now: datetime, batch: int) -> Iterator[Purged]:
         yield done
     for unused in _unused_owners_in_pages(batch):
         _in_transaction(done, partial(purge_queries.delete_owners, unused))
+        yield done
+    for marks in _useless_marks_in_pages(kept_since, batch):
+        _in_transaction(done, partial(import_queries.delete_marks, marks))
         yield done
     with transaction(writes=True):
         event_queries.forget_other_cluster()
@@ -133,6 +136,23 @@ def _unused_owners_in_pages(batch: int) -> Iterator[list[str]]:
         unused = [user_id for user_id, has_session in page if not has_session]
         if unused:
             yield unused
+
+
+def _useless_marks_in_pages(before: datetime, batch: int) -> Iterator[list[import_queries.Mark]]:
+    """Read what is remembered of all imports, page by page; yield the rows whose lifetime ended at or before *before*.
+
+    An import would leave these out, even if they were unknown.
+    """
+    after = ("", "")
+    while True:
+        with transaction():
+            page = import_queries.list_marks_after(after, batch)
+        useless = [mark for mark in page if mark.expires_at <= before]
+        if useless:
+            yield useless
+        if len(page) < batch:
+            return
+        after = (page[-1].source, page[-1].source_id)
 
 
 def _batches(done: Purged, step: Callable[[], int], batch: int) -> Iterator[int]:

@@ -28,6 +28,7 @@ OURS = {
     "command_ends",
     "webhook_endpoints",
     "parked_deliveries",
+    "imported_sessions",
     "observed_ends",
 }
 

@@ -1,4 +1,4 @@
-"""Migration 0008 builds indexes on a table in use: nobody waits for it, and an interrupted build is made good."""
+"""Migration 0009 builds indexes on a table in use: nobody waits for it, and an interrupted build is made good."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +30,7 @@ def before(new_database: Callable[[str], str]) -> Iterator[tuple[Flask, str]]:
     url = new_database("postgresql")
     app = create_app(settings(DATABASE_URL=url))
     with app.app_context():
-        upgrade(revision="0007")
+        upgrade(revision="0008")
         yield app, url
         db.engine.dispose()
 
@@ -88,7 +88,7 @@ def test_back_and_forth_leaves_the_indexes_of_each_step(before: tuple[Flask, str
         old = indexes(connection)
         upgrade()
         new = indexes(connection)
-        downgrade(revision="0007")
+        downgrade(revision="0008")
 
         assert indexes(connection) == old
         assert (old - new, new - old) == ({"ix_sessions_ended"}, NEW)

@@ -13,8 +13,8 @@ from alembic import op
 
 from session_service.database.connections import LONG, WRITES
 
-revision = "0008"
-down_revision = "0007"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
