@@ -6,7 +6,7 @@ same load it must find a planted fault (`tests/harness/faulty.py`), or finding n
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 
 from tests.harness.callers import at_once, callers
@@ -76,6 +76,28 @@ def test_a_session_that_32_sign_ins_end_at_once_makes_room_for_one(database_url:
     assert (watch.most, watch.looks > 0) == (LIMIT, True)
     listed = {tuple(one["id"] for one in answer.body["sessions"]) for answer in answers if answer.status == 409}
     assert {len(ids) for ids in listed} == {LIMIT}
+
+
+def test_of_32_sign_ins_at_once_each_makes_room_by_its_own_plan(database_url: str) -> None:
+    plans = {"free": 2, "premium": 4}
+    limits = ",".join(f"plan={plan}:{limit}" for plan, limit in plans.items())
+    with fleet(database_url, SESSION_LIMITS=limits) as urls, ExitStack() as stack:
+        devices = [(plan, one) for plan in plans for one in stack.enter_context(callers(urls, 16, plan=plan))]
+        with watching(database_url, USER) as watch:
+            answers = at_once([partial(one.create, f"device {number}") for number, (_, one) in enumerate(devices)])
+    with closing(Records(database_url)) as records:
+        rows = records.rows(f"user_id = '{USER}'")
+
+    limit_of = {answer.body["id"]: plans[plan] for (plan, _), answer in zip(devices, answers, strict=True)}
+    successors: dict[int, int | None] = {}
+    for row in rows:
+        active = [one for one, successor in successors.items() if successor is None]
+        for loser in active[: max(len(active) + 1 - limit_of[row.id], 0)]:
+            successors[loser] = row.id
+        successors[row.id] = None
+    assert len(rows) == 32
+    assert {row.id: row.successor_id for row in rows} == successors
+    assert (watch.most, watch.looks > 0) == (4, True)
 
 
 def test_one_device_that_signs_in_32_times_at_once_is_one_session(urls: list[str], database_url: str) -> None:

@@ -30,6 +30,8 @@ TICK = timedelta(microseconds=1)
 LIMIT, IDLE, LIFETIME, RETENTION = 3, timedelta(minutes=60), timedelta(minutes=75), timedelta(days=1)
 AGENTS = (CHROME, FIREFOX, IPHONE, "curl/8.5.0")
 PLACES = ("203.0.113.7", "198.51.100.1")
+PLANS = (2, 4)
+"""Limits of tokens that a claim gives one."""
 ROOT = Principal(user_id="1", is_admin=True)
 
 _users = count(1_000_000)
@@ -85,9 +87,14 @@ class OneUser(RuleBasedStateMachine):
     def pick(self, which: int) -> Known:
         return self.known[which % len(self.known)]
 
-    @rule(agent=st.sampled_from(AGENTS), place=st.sampled_from(PLACES), fingerprint=st.sampled_from((None, "f")))
-    def create(self, agent: str, place: str, fingerprint: str | None) -> None:
-        self.sign_in(agent, place, fingerprint)
+    @rule(
+        agent=st.sampled_from(AGENTS),
+        place=st.sampled_from(PLACES),
+        fingerprint=st.sampled_from((None, "f")),
+        limit=st.sampled_from((None, None, *PLANS)),
+    )
+    def create(self, agent: str, place: str, fingerprint: str | None, limit: int | None) -> None:
+        self.sign_in(agent, place, fingerprint, self.new_token(limit))
 
     @precondition(lambda self: self.known)
     @rule(which=st.integers(0, 99))
@@ -117,6 +124,10 @@ class OneUser(RuleBasedStateMachine):
         """Sign in, and choose sessions that end for it: active ones, ended ones, the device's own."""
         self.sign_in(agent, place, None, chosen=[self.pick(one) for one in which])
 
+    def new_token(self, limit: int | None = None) -> Token:
+        key, exp = next(self.tokens).to_bytes(32, "big"), NOON + timedelta(days=999)
+        return Token(self.user_id, None, key, 0, exp, is_admin=False, max_sessions=limit)
+
     def sign_in(
         self,
         agent: str,
@@ -126,13 +137,12 @@ class OneUser(RuleBasedStateMachine):
         chosen: Sequence[Known] = (),
     ) -> None:
         OneUser.steps += 1
-        key, exp = next(self.tokens).to_bytes(32, "big"), NOON + timedelta(days=999)
-        token = token or Token(self.user_id, None, key, 0, exp, is_admin=False)
+        token = token or self.new_token()
         before = [(one, one.ended_at, one.reason) for one in self.known]
         for one in chosen:
             if one.end_at(self.now) is None:
                 one.ended_at, one.reason = self.now, "revoked"
-        evicted = self.make_way(agent, place, fingerprint)
+        evicted = self.make_way(agent, place, fingerprint, token.max_sessions or LIMIT)
         if evicted and self.limit_policy == "reject":
             for one, ended_at, reason in before:  # nothing has happened
                 one.ended_at, one.reason = ended_at, reason
@@ -160,14 +170,14 @@ class OneUser(RuleBasedStateMachine):
             claimed, by=self.user, token=token, client=Client(agent, place), now=self.now
         )
 
-    def make_way(self, agent: str, place: str, fingerprint: str | None) -> list[Known]:
+    def make_way(self, agent: str, place: str, fingerprint: str | None, limit: int) -> list[Known]:
         """End in the model whoever a newcomer replaces or evicts; return the evicted."""
         nameless = fingerprint is None and agent.startswith("curl")
         for one in self.active():
             if (one.agent, one.place, one.fingerprint) == (agent, place, fingerprint) and not nameless:
                 one.ended_at, one.reason = self.now, "replaced"
         evicted = []
-        while len(rest := self.active()) >= LIMIT:
+        while len(rest := self.active()) >= limit:
             alike = [one for one in rest if (one.agent, one.fingerprint) == (agent, fingerprint)] or rest
             idlest = self.limit_policy == "evict_idle"
             gone = min(alike, key=lambda one: (one.last_activity if idlest else NOON, one.id))
@@ -261,7 +271,7 @@ class OneUser(RuleBasedStateMachine):
 
         assert said == expected
         assert [one["is_active"] for one in listed] == [one["ended_at"] is None for one in listed]
-        assert self.service.get_session_count(self.user_id, now=self.now) == len(self.active()) <= LIMIT
+        assert self.service.get_session_count(self.user_id, now=self.now) == len(self.active()) <= max(PLANS)
 
 
 def run_model(service: SessionService, limit_policy: LimitPolicy, examples: int, limit: int = LIMIT) -> None:
