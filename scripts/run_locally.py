@@ -27,6 +27,8 @@ from session_service.config import Settings  # noqa: E402
 SECRET_FILE = ROOT / "instance" / "development-secret"
 ADMIN_ID, USER_ID = "1", "74"
 HOURS = 12
+REACT = "http://127.0.0.1:8001"
+"""Where `npm start` serves the example page in React."""
 
 
 class LocalServer(WSGIApplication):
@@ -53,6 +55,7 @@ def main() -> None:
     if not os.environ.get("JWT_SECRET_KEY"):
         os.environ["JWT_SECRET_KEY"] = development_secret()
     os.environ["HOST"] = "127.0.0.1"
+    os.environ.setdefault("CORS_ALLOWED_ORIGINS", REACT)
     require_free_port(os.environ.get("PORT") or "8080")
     if subprocess.run([sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"], check=False).returncode:
         sys.exit("The tables could not be made: see above.")
@@ -92,7 +95,18 @@ def welcome(server: Arbiter, demo_token: str | None) -> str:
     url, lasts, now = f"http://{host}:{port}", timedelta(hours=HOURS), utcnow()
     user = example_token(settings, USER_ID, role=None, lasts=lasts, now=now)
     admin = example_token(settings, ADMIN_ID, role=settings.ADMIN_ROLES[0], lasts=lasts, now=now)
-    pages = f"A page with a user's devices:\n{url}/demo#token={demo_token}\n\n" if demo_token else ""
+    pages = (
+        f"""A page with a user's devices:
+{url}/demo#token={demo_token}
+
+The same in React, with npm, from another terminal:
+(cd examples/react && npm install && npm start)
+{REACT}/#api={url}&token={demo_token}
+
+"""
+        if demo_token
+        else ""
+    )
     return f"""
 The session service listens on {url} ({url}/docs shows its API).
 

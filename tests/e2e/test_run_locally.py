@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 import urllib3
@@ -142,6 +143,19 @@ def test_the_lines_work_whatever_the_settings_ask_of_a_token(tmp_path: Path) -> 
         statuses = [typed(line)[0] for line in re.findall(r"^curl .*$", said, re.M)]
 
     assert statuses == [201, 200, 200, 200, 401]
+
+
+def test_the_page_in_react_may_call_with_the_address_that_is_printed(tmp_path: Path) -> None:
+    with running(copy_project(tmp_path)) as said:
+        (address,) = re.findall(r"^(http://\S+/#api=\S+)$", said, re.M)
+        origin, _, fragment = address.partition("/#")
+        given = dict(parse_qsl(fragment))
+        headers = {"Authorization": f"Bearer {given['token']}", "Origin": origin}
+        answer = urllib3.request("GET", f"{given['api']}/sessions/my-sessions", headers=headers, timeout=20)
+
+    assert "npm start" in said
+    assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (200, origin)
+    assert len(answer.json()) == 4
 
 
 @pytest.mark.parametrize("port", ["in use", "nonsense"])

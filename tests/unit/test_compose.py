@@ -109,6 +109,7 @@ def test_nothing_starts_before_what_it_needs() -> None:
         "purge": {"migrate": "service_completed_successfully"},
         "webhooks": {"migrate": "service_completed_successfully"},
         "demo": {"service": "service_healthy"},
+        "demo-react": {"gateway": "service_healthy"},
         "database": {},
     }
 
@@ -134,8 +135,9 @@ def test_every_setting_can_be_given() -> None:
 
 
 def test_the_gateway_alone_is_reached_from_outside_and_only_from_this_machine() -> None:
-    assert {name for name, service in SERVICES.items() if "ports" in service} == {"gateway", "demo"}
-    assert SERVICES["demo"]["profiles"] == ["demo"]
+    assert {name for name, service in SERVICES.items() if "ports" in service} == {"gateway", "demo", "demo-react"}
+    assert SERVICES["demo"]["profiles"] == SERVICES["demo-react"]["profiles"] == ["demo"]
+    assert SERVICES["demo-react"]["ports"] == ["127.0.0.1:8001:8001"]
     assert SERVICES["demo"]["ports"] == ["127.0.0.1:${DEMO_PORT:-8000}:8000"]
     assert SERVICES["gateway"]["ports"] == ["${GATEWAY_ADDRESS:-127.0.0.1}:${GATEWAY_PORT:-8080}:8080"]
     assert SERVICES["gateway"]["environment"]["GATEWAY_LISTEN"] == "8080"
@@ -147,9 +149,9 @@ def test_containers_may_do_little() -> None:
     for name, service in SERVICES.items():
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert all(mount.endswith(":ro") for mount in service.get("volumes", []) if mount.startswith(".")), name
-    for name, service in (OURS | {one: SERVICES[one] for one in ("gateway", "demo")}).items():
+    for name, service in (OURS | {one: SERVICES[one] for one in ("gateway", "demo", "demo-react")}).items():
         assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"]), name
-        assert "/tmp" in service["tmpfs"] or name == "gateway"
+        assert service["tmpfs"][0].partition(":")[0] == "/tmp" or name == "gateway"
 
 
 def test_what_is_mounted_exists_and_images_have_a_version() -> None:

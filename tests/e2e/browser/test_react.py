@@ -1,7 +1,6 @@
 """The example for React, bundled as its `npm run build` does, with the real service on another origin."""
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -9,10 +8,12 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+import urllib3
 from playwright.sync_api import Browser, expect
 
 from tests.harness.node import node_modules, node_program
 from tests.harness.paths import PROJECT
+from tests.harness.processes import free_port, wait_until
 from tests.harness.servers import gunicorn, pages
 from tests.harness.session_list import Person
 from tests.harness.support import CHROME, IPHONE
@@ -22,17 +23,25 @@ EXAMPLE = PROJECT / "examples" / "react"
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the example's page and its script."""
-    folder = tmp_path_factory.mktemp("react")
-    shutil.copytree(EXAMPLE, folder, dirs_exist_ok=True)
-    package = folder / "node_modules" / "session-service-web"
-    shutil.copytree(PROJECT / "client" / "web", package)
-    shutil.copy(PROJECT / "session_service" / "ui" / "session-list.js", package)
-    build = json.loads((folder / "package.json").read_text())["scripts"]["build"].split()
-    where = str(node_modules("react-dom"))  # it brings react along
-    command = [*node_program(build[0], "esbuild"), *build[1:]]
-    subprocess.run(command, cwd=folder, check=True, env={**os.environ, "NODE_PATH": where}, capture_output=True)
+    """Return the example's folder in a copy of what it needs, with its script."""
+    project = tmp_path_factory.mktemp("react")
+    for part in ("examples/react", "client/web", "session_service/ui"):
+        ignored = shutil.ignore_patterns("node_modules", "app.js", "package-lock.json")
+        shutil.copytree(PROJECT / part, project / part, ignore=ignored)
+    folder = project / "examples" / "react"
+    (folder / "node_modules").mkdir()
+    (folder / "node_modules" / "session-service-web").symlink_to(project / "client" / "web")  # as npm does
+    for package in ("react", "react-dom", "scheduler"):
+        (folder / "node_modules" / package).symlink_to(node_modules("react-dom") / package)
+    subprocess.run(script(folder, "build"), cwd=folder, check=True, capture_output=True)
     return folder
+
+
+def script(folder: Path, name: str) -> list[str]:
+    """Return the command of a script of the example's package; `start` is `build` with more options."""
+    scripts = json.loads((folder / "package.json").read_text())["scripts"]
+    build, more = scripts["build"].split(), scripts[name].removeprefix("npm run build -- ").split()
+    return [*node_program(build[0], "esbuild"), *build[1:], *(more if name != "build" else ())]
 
 
 @pytest.fixture
@@ -64,6 +73,28 @@ def test_the_element_and_the_hook_show_and_end_the_same_sessions(browser: Browse
         page.evaluate("document.querySelector('session-list').reload()")
         expect(page.locator("#ended")).to_have_text("Signed out: revoked")
         assert errors == []
+
+
+def test_the_page_is_served_as_make_run_and_compose_say(built: Path) -> None:
+    port = free_port()
+    command = [*script(built, "start"), f"--serve=127.0.0.1:{port}"]
+    server = subprocess.Popen(command, cwd=built, stdin=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: responds(f"http://127.0.0.1:{port}/app.js"), "esbuild serves the page")
+        page = urllib3.request("GET", f"http://127.0.0.1:{port}/", timeout=20)
+    finally:
+        server.terminate()
+        server.wait(20)
+
+    assert (page.status, b'src="app.js"' in page.data) == (200, True)
+
+
+def responds(url: str) -> bool:
+    """Return whether something answers 200 there."""
+    try:
+        return urllib3.request("GET", url, timeout=20, retries=False).status == 200
+    except urllib3.exceptions.HTTPError:
+        return False
 
 
 def test_the_element_takes_five_lines_and_the_hook_thirty() -> None:
