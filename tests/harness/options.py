@@ -32,7 +32,7 @@ class Numbers:
 
 
 FULL = Numbers(
-    schema_cases=12_000,
+    schema_cases=8_000,
     model_examples=50,
     forced_end_examples=40,
     token_edits=100_000,
