@@ -192,17 +192,25 @@ def test_any_request_gives_the_same_both_ways(ways: MakeWays, hops: int) -> None
             assert (both.passed_on == passed_on) == (name in plain), name
 
 
+PARTS = 4
+"""The hostile requests are asked in so many tests, because one would keep a core for half a minute."""
+
+
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_every_hostile_request_gives_the_same_both_ways(ways: MakeWays) -> None:
+def test_every_hostile_request_gives_the_same_both_ways(ways: MakeWays, part: int) -> None:
     both = ways(SERVICE_CREDENTIALS=CREDENTIALS)
     token = make_token(74, n="hostile", role="admin")
     with at():
         sign_in_with(both.app.test_client())(token=token)
-        for name, (_, sent, _) in hostile.TABLE.items():
+        others: set[str] = set()
+        for name, (_, sent, _) in list(hostile.TABLE.items())[part::PARTS]:
             asked = {**sent, "headers": {**bearer(token), **sent.get("headers", {})}}
-            # On the path of `validate`, too, which has no body and no parameters.
-            for path in {asked["path"], PATH}:
+            # On the path of `validate`, which has no body and no parameters. Any other path goes on to Flask at once,
+            # whatever else the request has, so each of those is asked for once.
+            for path in {PATH} if asked["path"] in others else {asked["path"], PATH}:
                 assert both.ask(**{**asked, "path": path}) == both.ask_flask(**{**asked, "path": path}), (name, path)
+            others.add(asked["path"])
 
 
 @pytest.mark.parametrize(
