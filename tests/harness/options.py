@@ -43,7 +43,7 @@ FULL = Numbers(
     examples=100,
 )
 QUICK = Numbers(
-    schema_cases=800,
+    schema_cases=600,
     model_examples=5,
     forced_end_examples=5,
     token_edits=2_000,

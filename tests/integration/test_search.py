@@ -128,7 +128,7 @@ def in_order(rows: list[StoredSession], criteria: Criteria) -> list[int]:
     return [row.id for row in sorted(rows, key=lambda row: (getattr(row, by), row.id), reverse=True)]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_every_search_finds_what_a_plain_filter_finds_in_order_once(make_app: MakeApp, seed: int) -> None:
     random, app = Random(seed), make_app(SERVICE_CREDENTIALS=CREDENTIALS)
     selected = set()
