@@ -14,7 +14,7 @@ from session_service.auth_server.token_check import check_token
 from session_service.clock import as_text, utcnow
 from session_service.components import components
 from session_service.importing.commands import import_sessions
-from session_service.operator_command import OPERATOR, operator_command, session_line
+from session_service.operator_command import OPERATOR, is_watched, operator_command, session_line
 from session_service.records import Because, LimitPolicy
 from session_service.rules.identifiers import parse_user_id
 from session_service.search_commands import WHERE, end_where, search_sessions
@@ -139,12 +139,11 @@ def purge_sessions(dry_run: bool, batch: int) -> None:
     if dry_run:
         click.echo("would have " + _summary(would_purge(settings, now=now, batch=batch)))
         return
-    # A scheduled job may run without standard output.
-    is_watched = sys.stdout is not None and sys.stdout.isatty()
+    shows_progress = is_watched()
     for done in purge(settings, now=now, batch=batch):
-        if is_watched:
+        if shows_progress:
             click.echo("\r" + _summary(done), nl=False)
-    start = "\r" if is_watched else ""
+    start = "\r" if shows_progress else ""
     click.echo(f"{start}{_summary(done)}; longest transaction {done.longest_seconds * 1_000:.0f} ms")
 
 

@@ -1,5 +1,6 @@
 """What all commands have in common that read or change sessions."""
 
+import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -31,6 +32,11 @@ def operator_command(command: Callable[..., None]) -> Callable[..., None]:
             raise click.ClickException(str(error)) from error
 
     return wrapper
+
+
+def is_watched() -> bool:
+    """Return whether somebody sees the progress of a command. A scheduled job may run without standard output."""
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def session_line(session: SessionView) -> str:

@@ -1,7 +1,6 @@
 """The commands `flask --app wsgi sessions search` and `sessions end --where`: sessions of all users, by criteria."""
 
 import json
-import sys
 from collections.abc import Iterable, Iterator
 
 import click
@@ -9,7 +8,7 @@ from flask.cli import with_appcontext
 
 from session_service.clock import as_text, utcnow
 from session_service.components import components
-from session_service.operator_command import OPERATOR, operator_command, session_line
+from session_service.operator_command import OPERATOR, is_watched, operator_command, session_line
 from session_service.records import Because
 from session_service.rules.criteria import Criteria, parse_cursor
 from session_service.rules.criteria_texts import CriteriaProblem, parse_criteria
@@ -71,19 +70,19 @@ def end_where(where: Iterable[str], *, expected: int | None, is_confirmed: bool,
     if expected is not None:
         refuse_more(counted, expected)
     ended = stalled = 0
-    is_watched = sys.stdout is not None and sys.stdout.isatty()
+    shows_progress = is_watched()
     while counted.sessions:
         done = end_some(criteria, settings, counted, Ending(by=OPERATOR, now=utcnow(), because=because))
         ended += done.ended
         stalled = 0 if done.ended else stalled + 1
         counted = counted._replace(sessions=done.remaining)
-        if is_watched:
+        if shows_progress:
             click.echo(f"\rended {ended} sessions, {done.remaining} remain", nl=False)
         if stalled == WITHOUT_PROGRESS:
             raise click.ClickException(
                 f"ended {ended} sessions; {done.remaining} remain, because other transactions have locked their users"
             )
-    start = "\r" if is_watched else ""
+    start = "\r" if shows_progress else ""
     click.echo(f"{start}sessions ended: {ended}")
 
 

@@ -24,7 +24,7 @@ from session_service.importing.reading import Report, stage_all
 from session_service.importing.rows import EndedAs, RowRules
 from session_service.importing.staged import devices_in_order
 from session_service.importing.tables import read_table
-from session_service.operator_command import operator_command
+from session_service.operator_command import is_watched, operator_command
 
 URL_VARIABLE = "IMPORT_FROM_URL"
 """The environment variable that may hold the URL: an argument is visible to other users of the machine."""
@@ -180,8 +180,7 @@ class _Progress:
     """One line on a terminal that changes twice a second; nothing where nobody watches."""
 
     def __init__(self) -> None:
-        # A scheduled job may run without standard output.
-        self._is_watched = sys.stdout is not None and sys.stdout.isatty()
+        self._is_watched = is_watched()
         self._shown_at = 0.0
 
     def show(self, words: str) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from time import monotonic, sleep
 
 from session_service.config import Settings
 from session_service.database import import_queries
@@ -22,6 +21,7 @@ from session_service.importing.rows import ImportedRow
 from session_service.importing.staged import StagedDevice
 from session_service.records import StoredSession
 from session_service.rules import policy
+from session_service.services.pacing import in_paced_transaction
 
 _SAME_DEVICE = "another row of the same device was used later, and became the session of both"
 _ON_RECORD = "the device has a session here"
@@ -73,19 +73,16 @@ def load(  # noqa: PLR0913
     """
     done = Loaded()
     for chosen in _batches(devices, batch):
-        started = monotonic()
-        step = _write if writes else _plan
-        planned = step(chosen, settings, source, now)
-        seconds = monotonic() - started
-        done.longest_seconds = max(done.longest_seconds, seconds)
+        if writes:
+            planned = in_paced_transaction(done, partial(_write, chosen, settings, source, now))
+        else:
+            with transaction():
+                planned = _read_and_plan(chosen, settings, source, now)
         done.rows += sum(len(one.lines) for one in chosen)
         done.created += len(planned.sessions)
         done.active += sum(row.session.ended_at is None for row in planned.sessions)
         done.already += planned.already
         yield done, planned.left_out
-        if writes:
-            # SQLite allows one writer at a time, and a waiting writer polls: without a pause it might never write.
-            sleep(seconds)
 
 
 def _batches(devices: Iterable[StagedDevice], batch: int) -> Iterator[list[StagedDevice]]:
@@ -102,28 +99,22 @@ def _batches(devices: Iterable[StagedDevice], batch: int) -> Iterator[list[Stage
         yield chosen
 
 
-def _plan(chosen: Sequence[StagedDevice], settings: Settings, source: str, now: datetime) -> _Batch:
-    with transaction():
-        return _read_and_plan(chosen, settings, source, now)
-
-
 def _write(chosen: Sequence[StagedDevice], settings: Settings, source: str, now: datetime) -> _Batch:
-    with transaction(writes=True):
-        import_queries.lock_or_add_owners({one.rows.chosen.session.user_id for one in chosen})
-        planned = _read_and_plan(chosen, settings, source, now)
-        ids = import_queries.next_ids(len(planned.sessions))
-        new = {row.source_id: row.session._replace(id=one) for row, one in zip(planned.sessions, ids, strict=True)}
-        import_queries.insert_sessions(list(new.values()))
-        import_queries.insert_tokens(
-            [
-                OpenerToken(row.token_key, new[row.source_id].id, row.token_expires_at)
-                for row in planned.sessions
-                if row.token_key and row.token_expires_at
-            ]
-        )
-        session_id = partial(_session_id, new)
-        import_queries.insert_marks([Mark(source, one, session_id(of), until) for one, of, until in planned.marks])
-        return planned
+    import_queries.lock_or_add_owners({one.rows.chosen.session.user_id for one in chosen})
+    planned = _read_and_plan(chosen, settings, source, now)
+    ids = import_queries.next_ids(len(planned.sessions))
+    new = {row.source_id: row.session._replace(id=one) for row, one in zip(planned.sessions, ids, strict=True)}
+    import_queries.insert_sessions(list(new.values()))
+    import_queries.insert_tokens(
+        [
+            OpenerToken(row.token_key, new[row.source_id].id, row.token_expires_at)
+            for row in planned.sessions
+            if row.token_key and row.token_expires_at
+        ]
+    )
+    session_id = partial(_session_id, new)
+    import_queries.insert_marks([Mark(source, one, session_id(of), until) for one, of, until in planned.marks])
+    return planned
 
 
 def _session_id(new: dict[str, StoredSession], of: ImportedRow | StoredSession | Imported) -> int:

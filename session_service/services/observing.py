@@ -51,9 +51,11 @@ def observe_session(session: StoredSession, settings: Settings, *, has_ended: bo
 
 def observe_token(session_id: int | None, token: Token, settings: Settings) -> None:
     """Tell if a token would have been refused because it would have no session."""
-    if settings.UNKNOWN_SESSION_POLICY != "reject":
-        return
-    with transaction():
-        end = None if session_id is None else observing_queries.get(session_id)
-    if session_id is None or (end and end.is_unborn):
+    if settings.UNKNOWN_SESSION_POLICY == "reject" and (session_id is None or _is_unborn(session_id)):
         observed.would_refuse("session_unknown", token.user_id, session_id)
+
+
+def _is_unborn(session_id: int) -> bool:
+    with transaction():
+        end = observing_queries.get(session_id)
+    return end is not None and end.is_unborn

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from time import monotonic, sleep
 
 from session_service.config import Settings
 from session_service.database import event_queries, import_queries, purge_queries
 from session_service.database.transaction import transaction
 from session_service.records import EndReason, PurgeRuns, UnendedSession
 from session_service.rules import policy
+from session_service.services.pacing import in_paced_transaction
 
 Ends = dict[UnendedSession, tuple[datetime, EndReason]]
 
@@ -45,7 +45,7 @@ def purge(settings: Settings, *, now: datetime, batch: int) -> Iterator[Purged]:
     done, kept_since = Purged(), _kept_since(settings, now)
     for ends in _ends_in_pages(settings, now, batch):
         if ends:
-            done.ends += _in_transaction(done, partial(_record, ends, settings, now))
+            done.ends += in_paced_transaction(done, partial(_record, ends, settings, now))
         yield done
     for tokens in _batches(done, partial(purge_queries.delete_tokens, now, batch), batch):
         done.tokens += tokens
@@ -58,10 +58,10 @@ def purge(settings: Settings, *, now: datetime, batch: int) -> Iterator[Purged]:
         done.events += events
         yield done
     for unused in _unused_owners_in_pages(batch):
-        _in_transaction(done, partial(purge_queries.delete_owners, unused))
+        in_paced_transaction(done, partial(purge_queries.delete_owners, unused))
         yield done
     for marks in _useless_marks_in_pages(kept_since, batch):
-        _in_transaction(done, partial(import_queries.delete_marks, marks))
+        in_paced_transaction(done, partial(import_queries.delete_marks, marks))
         yield done
     with transaction(writes=True):
         event_queries.forget_other_cluster()
@@ -159,17 +159,5 @@ def _batches(done: Purged, step: Callable[[], int], batch: int) -> Iterator[int]
     """Repeat *step* until it changes less than a batch. Rows that are locked by others are left for the next run."""
     count = batch
     while count == batch:
-        count = _in_transaction(done, step)
+        count = in_paced_transaction(done, step)
         yield count
-
-
-def _in_transaction(done: Purged, step: Callable[[], int]) -> int:
-    """Run *step* in a transaction of its own, then pause as long as it took, so that others can write."""
-    started = monotonic()
-    with transaction(writes=True):
-        count = step()
-    seconds = monotonic() - started
-    done.longest_seconds = max(done.longest_seconds, seconds)
-    # SQLite allows one writer at a time, and a waiting writer polls: without a pause it might never get the lock.
-    sleep(seconds)
-    return count

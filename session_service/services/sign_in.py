@@ -112,7 +112,8 @@ class SignIn:
         device = current_session.observe(client, self._settings, fingerprint=columns["device_fingerprint"])
         recent = MAX_ACTIVE_LISTED if self._settings.observes else self._limits.max_per_minute
         state = session_queries.lock_and_read_state(token, device, max(recent, 1))
-        state = replace(state, chosen_ids=_own(claimed.get("end") or (), state, token.user_id))
+        if claimed.get("end"):
+            state = replace(state, chosen_ids=_own(claimed["end"], state, token.user_id))
         plan = self._settled_plan(token, state, by, now)
         created = StoredSession(
             id=state.next_id,

@@ -84,17 +84,23 @@ class SessionCreated(SessionResponse):
 EVERYWHERE = "Answer one lease later, when no backend says yes to what has ended."
 
 
+def everywhere_field() -> fields.Boolean:
+    """Return the member of an answer that says whether no backend says yes any more."""
+    description = "Only if asked for. False: too many calls waited, so this one did not."
+    return fields.Boolean(metadata={"description": description, "example": True})
+
+
+def if_asked(everywhere: bool | None) -> dict[str, object]:
+    """Return that member with its value; none if it was not asked for."""
+    return {} if everywhere is None else {"everywhere": everywhere}
+
+
 class Closed(Answer):
     """The session has ended, by this call or before."""
 
     success = fields.Boolean(required=True, metadata={"example": True})
     message = fields.String(required=True, metadata={"example": "Session closed successfully"})
-    everywhere = fields.Boolean(
-        metadata={
-            "description": "Only if asked for. False: too many calls waited, so this one did not.",
-            "example": True,
-        }
-    )
+    everywhere = everywhere_field()
 
 
 class ClosedMany(Closed):
@@ -106,8 +112,7 @@ class ClosedMany(Closed):
 
 def closed(message: str, everywhere: bool | None = None) -> dict[str, object]:
     """Return the answer `Closed` with *message*; *everywhere* is None if it was not asked for."""
-    asked = {} if everywhere is None else {"everywhere": everywhere}
-    return {"success": True, "message": message, **asked}
+    return {"success": True, "message": message, **if_asked(everywhere)}
 
 
 def closed_many(number: int, everywhere: bool | None = None) -> dict[str, object]:

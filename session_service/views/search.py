@@ -11,7 +11,7 @@ from session_service.views.admin import ADMIN_GUARDED, SECURITY
 from session_service.views.guards import caller, require_admin_or_service
 from session_service.views.parsing import StrictBlueprint, refuse_large_body
 from session_service.views.problems import documented
-from session_service.views.schemas import EndEverywhere
+from session_service.views.schemas import EndEverywhere, if_asked
 from session_service.views.search_schemas import EndCriteria, EndedByCriteria, SearchPage, SearchQuery
 
 bp = StrictBlueprint(
@@ -59,4 +59,4 @@ def end_sessions_by_criteria(query: dict[str, Any], body: dict[str, Any]) -> dic
     ending = Ending(by=caller.principal, now=caller.now, current_id=caller.current_id, because=body.get("because"))
     ended, remaining = end_some(criteria, settings, counted, ending)
     everywhere = components().everywhere.wait_if(query["everywhere"])
-    return {"ended": ended, "remaining": remaining, **({} if everywhere is None else {"everywhere": everywhere})}
+    return {"ended": ended, "remaining": remaining, **if_asked(everywhere)}

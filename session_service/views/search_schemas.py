@@ -12,7 +12,7 @@ from session_service.rules.criteria_texts import CriteriaProblem, parse_criteria
 from session_service.rules.identifiers import MAX_TEXT_LENGTH
 from session_service.services.search import MAX_PAGE
 from session_service.views.fields import COMPONENT, STORABLE_PATTERN, Vocabulary
-from session_service.views.schemas import Answer, SessionResponse
+from session_service.views.schemas import Answer, SessionResponse, everywhere_field
 
 MAX_EXPECTED = 2**31 - 1
 
@@ -170,9 +170,4 @@ class EndedByCriteria(Answer):
             "example": 0,
         }
     )
-    everywhere = fields.Boolean(
-        metadata={
-            "description": "Only if asked for. False: too many calls waited, so this one did not.",
-            "example": True,
-        }
-    )
+    everywhere = everywhere_field()

@@ -1,6 +1,5 @@
 """The commands `flask --app wsgi webhooks …`."""
 
-import sys
 from datetime import UTC, datetime
 
 import click
@@ -9,7 +8,7 @@ from flask.cli import AppGroup
 
 from session_service.clock import as_text, utcnow
 from session_service.components import components
-from session_service.operator_command import operator_command
+from session_service.operator_command import is_watched, operator_command
 from session_service.webhooks.deliverer import deliver
 from session_service.webhooks.delivery import Delivery
 from session_service.webhooks.endpoints import Endpoint, EndpointsProblem, load
@@ -42,13 +41,13 @@ def deliver_events() -> None:
     Several of these processes share the endpoints. They may be killed at any point: an event is then sent twice, with
     the same `webhook-id`.
     """
-    is_watched = sys.stdout is not None and sys.stdout.isatty()
+    shows_progress = is_watched()
     settings, endpoints = components().settings, _endpoints()
     for warning in settings.warnings:
         click.echo(f"warning: {warning}", err=True)
 
     def report(deliveries: list[Delivery]) -> None:
-        if is_watched:
+        if shows_progress:
             click.echo("\r" + "; ".join(map(_progress, deliveries)), nl=False)
 
     deliver(current_app._get_current_object(), settings, endpoints, report)  # type: ignore[attr-defined]
