@@ -3,14 +3,12 @@
 The server's own time limits are no help while the server is frozen, so each wait has one on this side. No SQL here.
 """
 
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
 from functools import cached_property
 from time import monotonic
 from typing import Any, TypeVar, cast
 
 import psycopg
-from psycopg import generators
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection
 
@@ -21,23 +19,6 @@ T = TypeVar("T")
 STALE = {"0A000", "26000"}
 """PostgreSQL's feature_not_supported and invalid_sql_statement_name: a statement was prepared before a column's type
 changed, or is not prepared any more. Its connection is closed."""
-
-
-class _Batch(psycopg.Pipeline):
-    """psycopg's pipeline, except that all statements are sent together at the end.
-
-    psycopg sends each one by itself, which costs two system calls for each, here and on the server.
-    """
-
-    def _communicate_gen(self) -> Generator[Any, Any, None]:
-        yield from ()
-
-    def _exit_gen(self) -> Generator[Any, Any, None]:
-        self._enqueue_sync()
-        while self.command_queue:
-            self.command_queue.popleft()()  # into libpq's buffer
-        yield from generators.send(self.pgconn)
-        yield from self._fetch_gen(flush=False)
 
 
 class BoundedConnection(psycopg.Connection[Any]):
@@ -68,47 +49,17 @@ class BoundedConnection(psycopg.Connection[Any]):
         """Send `BEGIN` if the next statement begins a transaction."""
         if self.begins:
             self.begins = False
-            self.command("BEGIN")
-
-    def command(self, text: str) -> None:
-        """Send `BEGIN` or `COMMIT`: `execute` gets ready for values and rows, which takes longer."""
-        self.wait(self._exec_command(text))
-
-    @contextmanager
-    def batch(self) -> Iterator[None]:
-        """Send the statements of a block together when it ends, and then wait for all answers."""
-        self._pipeline = _Batch(self)
-        try:
-            with self._pipeline:
-                yield
-        finally:
-            self._pipeline = None
+            self.wait(self._exec_command("BEGIN"))  # `execute` would get ready for values and rows
 
     @cached_property
-    def batch_cursors(self) -> list[psycopg.Cursor[Any]]:
-        """The cursors of statements that are sent together. Their results are read before the next ones are sent."""
-        return []
-
-    @cached_property
-    def statement_cursor(self) -> psycopg.Cursor[Any]:
-        """The cursor of single prepared statements: a new one for each costs half as much as the statement itself.
-
-        Its result is read before the next statement runs. Rows come in the binary format.
-        """
-        return self.cursor(binary=True)
+    def prepared_statements(self) -> dict[bytes, Any]:
+        """By name: the statements that are prepared on this connection (`round_trip`)."""
+        return {}
 
     def rollback(self) -> None:
         """Roll back; do nothing without a transaction, because the pool calls this each time a connection returns."""
         if self.pgconn.transaction_status != TransactionStatus.IDLE:
             super().rollback()
-
-    def _rollback_gen(self) -> Generator[Any, Any, None]:
-        # psycopg drops its prepared statements at a rollback. Keep them where no statement failed: a refused sign-in
-        # is no reason to prepare everything again.
-        if self.pgconn.transaction_status == TransactionStatus.INTRANS:
-            yield from self._exec_command(b"ROLLBACK")
-        else:
-            yield from super()._rollback_gen()
 
     @classmethod
     def _connect_gen(cls, conninfo: str = "") -> Generator[Any, Any, "BoundedConnection"]:

@@ -71,6 +71,8 @@ def engine_options(url: str, connections: int) -> dict[str, Any]:
     wait = round(STATEMENT_SECONDS * 1_000)
     ours = f"-c statement_timeout={wait} -c lock_timeout={wait} -c timezone=UTC"
     connect_args = {
+        # psycopg prepares nothing by itself: it would deallocate all statements after an error, ours too.
+        "prepare_threshold": None,
         # The URL may name a schema here (`?options=-csearch_path%3D…`).
         "options": f"{given.query.get('options', '')} {ours}".strip(),
         **({} if "tcp_user_timeout" in given.query else {"tcp_user_timeout": wait}),

@@ -3,10 +3,11 @@
 SQLAlchemy's own way of running one takes several times as long. No SQL here.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol
+from itertools import count
+from typing import Any, Protocol
 
 import psycopg
 from sqlalchemy import Connection
@@ -15,10 +16,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from session_service.database.driver import STALE, BoundedConnection, driver_of
+from session_service.database.round_trip import Result, Statement, run_one, run_together
 
 Values = Mapping[str, Any]
 
-_POSTGRESQL = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+_POSTGRESQL = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+
+_numbers = count(1)
 
 
 class Answer(Protocol):
@@ -36,7 +40,7 @@ class Answer(Protocol):
 
 
 class _Rows:
-    """A result that was read, so that its cursor and its connection can be used again."""
+    """A result that was read, so that its connection can be used again."""
 
     def __init__(self, rows: Sequence[Any], rowcount: int) -> None:
         self.rowcount = rowcount
@@ -49,12 +53,28 @@ class _Rows:
         return list(self._rows)
 
 
-class _Compiled(NamedTuple):
-    sql: str
-    fixed: dict[str, Any]
-    """Values that the statement itself contains."""
-    converters: dict[str, Callable[[Any], Any]]
-    """By parameter: the conversion by the column's type, which refuses a naive datetime, for example."""
+class _Compiled:
+    """A statement for PostgreSQL, with the order and the conversions of its values."""
+
+    def __init__(self, statement: Any) -> None:
+        compiled: SQLCompiler = statement.compile(dialect=_POSTGRESQL)
+        processors = {
+            name: bind.type.dialect_impl(_POSTGRESQL).bind_processor(_POSTGRESQL)
+            for name, bind in compiled.binds.items()
+        }
+        self.statement = Statement(b"session_service_%d" % next(_numbers), compiled.string.encode())
+        self._order = compiled.positiontup or []
+        # Values that the statement itself contains.
+        self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
+        # By parameter: the conversion by the column's type, which refuses a naive datetime, for example.
+        self._converters = {name: processor for name, processor in processors.items() if processor}
+
+    def ordered(self, values: Values) -> Sequence[Any]:
+        """Return *values* in the order of the parameters, converted."""
+        given = {**self._fixed, **values}
+        for name, convert in self._converters.items():
+            given[name] = convert(given[name])
+        return [given[name] for name in self._order]
 
 
 class Prepared:
@@ -76,7 +96,7 @@ class Prepared:
             return _Rows(result.all(), result.rowcount) if result.returns_rows else result
         with driver_for(connection) as driver:
             if not driver.begins:
-                return self._send(driver.statement_cursor, values)
+                return _rows(run_one(driver, self.compiled.statement, self.compiled.ordered(values)))
         return run_all(connection, [(self, values)])[0]
 
     def run_many(self, connection: Connection, values: Sequence[Values]) -> Sequence[Any]:
@@ -88,25 +108,10 @@ class Prepared:
         statement = self._on_sqlite if connection.dialect.name == "sqlite" else self._statement
         return connection.execute(statement, values).all()
 
-    def _send(self, cursor: psycopg.Cursor[Any], values: Values) -> psycopg.Cursor[Any]:
-        sql, fixed, converters = self._compiled
-        given = {**fixed, **values}
-        for name, convert in converters.items():
-            given[name] = convert(given[name])
-        return cursor.execute(sql, given, prepare=True)
-
     @cached_property
-    def _compiled(self) -> _Compiled:
-        compiled: SQLCompiler = self._statement.compile(dialect=_POSTGRESQL)
-        processors = {
-            name: bind.type.dialect_impl(_POSTGRESQL).bind_processor(_POSTGRESQL)
-            for name, bind in compiled.binds.items()
-        }
-        return _Compiled(
-            sql=compiled.string,
-            fixed={name: value for name, value in compiled.params.items() if value is not None},
-            converters={name: processor for name, processor in processors.items() if processor},
-        )
+    def compiled(self) -> _Compiled:
+        """The statement for PostgreSQL."""
+        return _Compiled(self._statement)
 
 
 def run_all(
@@ -124,24 +129,17 @@ def run_all(
     """
     if connection.dialect.name == "sqlite":
         return [statement.run(connection, values) for statement, values in statements]
+    ordered = [(one.compiled.statement, one.compiled.ordered(values)) for one, values in statements]
     with driver_for(connection) as driver:
-        cursors = driver.batch_cursors
-        while len(cursors) < len(statements):
-            cursors.append(driver.cursor(binary=True))
-        with driver.batch():
-            if statements:
-                driver.begin_if_due()
-            for cursor, (statement, values) in zip(cursors, statements, strict=False):
-                statement._send(cursor, values)
-            if commits and not driver.begins:
-                driver.command("COMMIT")
-    return [_rows_of(cursor) for cursor in cursors[: len(statements)]]
+        if driver.begins and not ordered:
+            return []  # nothing was done, so there is nothing to commit
+        begins, driver.begins = driver.begins, False
+        results = run_together(driver, ordered, begins=begins, commits=commits)
+    return [_rows(result) for result in results]
 
 
-def _rows_of(cursor: psycopg.Cursor[Any]) -> _Rows:
-    # Not `cursor.description`, which describes each column and takes longer than the statement was sent.
-    has_rows = cursor.pgresult is not None and cursor.pgresult.nfields > 0
-    return _Rows(cursor.fetchall() if has_rows else (), cursor.rowcount)
+def _rows(result: Result) -> _Rows:
+    return _Rows(*result)
 
 
 @contextmanager

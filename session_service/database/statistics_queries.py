@@ -56,6 +56,11 @@ class Change(NamedTuple):
     """For `first`: seconds since 1970."""
 
 
+def _interval(name: str) -> Any:
+    # PostgreSQL would take a parameter after an instant for a number.
+    return sql_cast(bindparam(name, type_=Interval), Interval)
+
+
 class _Arithmetic(NamedTuple):
     """How a database calculates with instants. PostgreSQL has a type for them, SQLite has seconds since 1970."""
 
@@ -96,7 +101,7 @@ def _counted_events() -> Any:
     last = bindparam("last_period", type_=Integer)
     numbers = func.generate_series(0, last).table_valued("number", name="numbers").render_derived()
     number = numbers.c.number
-    width = bindparam("width_as_interval", type_=Interval)
+    width = _interval("width_as_interval")
     # A clock that is ahead does not add a period.
     until = case((number == last, literal_column("'infinity'::timestamptz")), else_=_since_at + (number + 1) * width)
     is_counted = (
@@ -143,11 +148,11 @@ def _changes(by: _Arithmetic, changed: Any) -> Any:
 _ON_POSTGRESQL = _Arithmetic(
     instant=lambda column: column,
     earlier=func.least,
-    begin=lambda instant: func.date_bin(bindparam("width_as_interval", type_=Interval), instant, _since_at),
+    begin=lambda instant: func.date_bin(_interval("width_as_interval"), instant, _since_at),
     number=lambda begin: sql_cast((extract("epoch", begin) - _since) / _width, BigInteger),
     since=_since_at,
     now=bindparam("now_at", type_=_INSTANT),
-    idle=bindparam("idle_as_interval", type_=Interval),
+    idle=_interval("idle_as_interval"),
 )
 _ON_SQLITE = _Arithmetic(
     instant=lambda column: extract("epoch", column),

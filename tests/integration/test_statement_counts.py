@@ -10,7 +10,9 @@ import time_machine
 from flask import Flask
 from sqlalchemy import event
 
+from session_service.database import prepared
 from session_service.database.engine import db
+from session_service.database.round_trip import Statement
 from tests.harness.devices import OFFICE, device
 from tests.harness.support import FIREFOX, IPHONE, MakeApp, SignIn, make_token, sign_in_with
 
@@ -19,11 +21,19 @@ from tests.harness.support import FIREFOX, IPHONE, MakeApp, SignIn, make_token, 
 def statements(app: Flask) -> Iterator[list[str]]:
     """Collect the SQL statements that *app* sends."""
     seen: list[str] = []
-    run = psycopg.Cursor.execute
+    execute, run_one, run_together = psycopg.Cursor.execute, prepared.run_one, prepared.run_together
 
-    def execute(cursor: Any, statement: str, *args: Any, **kwargs: Any) -> Any:
+    def note_execute(cursor: Any, statement: str, *args: Any, **kwargs: Any) -> Any:
         seen.append(statement)
-        return run(cursor, statement, *args, **kwargs)
+        return execute(cursor, statement, *args, **kwargs)
+
+    def note_one(driver: Any, statement: Statement, values: Any) -> Any:
+        seen.append(statement.sql.decode())
+        return run_one(driver, statement, values)
+
+    def note_together(driver: Any, statements: list[tuple[Statement, Any]], **options: bool) -> Any:
+        seen.extend(statement.sql.decode() for statement, _ in statements)
+        return run_together(driver, statements, **options)
 
     def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
         seen.append(statement)
@@ -32,7 +42,9 @@ def statements(app: Flask) -> Iterator[list[str]]:
         engine = db.engine
     with pytest.MonkeyPatch.context() as patch:
         if engine.dialect.name == "postgresql":  # its driver is also asked without SQLAlchemy
-            patch.setattr(psycopg.Cursor, "execute", execute)
+            patch.setattr(psycopg.Cursor, "execute", note_execute)
+            patch.setattr(prepared, "run_one", note_one)
+            patch.setattr(prepared, "run_together", note_together)
         else:
             event.listen(engine, "before_cursor_execute", note)
         yield seen

@@ -16,17 +16,14 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 from packaging.requirements import Requirement
 
 from session_service.auth_server.tokens import AuthServerTokens
-from session_service.database.driver import BoundedConnection, _Batch
+from session_service.database.driver import BoundedConnection
 from session_service.server.gunicorn_worker import Worker
 from session_service.views.problems import ProblemApi
 from tests.harness.paths import PROJECT
 
 OVERRIDDEN: list[tuple[type, type, str, list[str]]] = [
     (BoundedConnection, psycopg.Connection, "_connect_gen", ["conninfo"]),
-    (BoundedConnection, psycopg.Connection, "_rollback_gen", ["self"]),
     (BoundedConnection, psycopg.Connection, "wait", ["self", "gen", "interval"]),
-    (_Batch, psycopg.Pipeline, "_communicate_gen", ["self"]),
-    (_Batch, psycopg.Pipeline, "_exit_gen", ["self"]),
     (Worker, ThreadWorker, "accept", ["self", "listener"]),
     (Worker, ThreadWorker, "init_process", ["self"]),
     (Worker, ThreadWorker, "enqueue_req", ["self", "conn"]),
@@ -44,8 +41,6 @@ OVERRIDDEN: list[tuple[type, type, str, list[str]]] = [
 
 USED: list[tuple[type, str]] = [
     (psycopg.Connection, "_exec_command"),
-    (psycopg.Pipeline, "_enqueue_sync"),
-    (psycopg.Pipeline, "_fetch_gen"),
     (ThreadWorker, "on_pending_socket_readable"),
     (ThreadWorker, "finish_request"),
     (ThreadWorker, "handle"),
