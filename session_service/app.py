@@ -35,9 +35,9 @@ from session_service.views import (
     statistics,
     validation,
 )
+from session_service.views.fast_path import FastPath
 from session_service.views.json_answers import JsonAnswers
 from session_service.views.openapi import describe_api
-from session_service.views.validate_fast import ValidateFast
 
 EXPOSED_HEADERS = [
     "Location",
@@ -75,9 +75,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     built = app.extensions[NAME] = _build(settings)
     _register_views(app, built)
     register_commands(app)
-    if not settings.observes:  # what is observed is more than a plain yes
+    if not settings.observes:  # what is observed is never plain
         lookup = PlainLookup(db.connections_of(app), settings)
-        app.wsgi_app = ValidateFast(app.wsgi_app, built, lookup)  # type: ignore[method-assign]
+        app.wsgi_app = FastPath(app, built, lookup)  # type: ignore[method-assign]
     metrics.info.labels(__version__).set(1)
     return app
 

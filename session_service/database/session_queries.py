@@ -3,13 +3,21 @@
 ``get_*`` returns a row or None, ``list_*`` a list in a stated order, ``mark_*`` what it changed.
 """
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
 
 from session_service.database import statements
-from session_service.database.prepared import Answer, Prepared, Values
+from session_service.database.prepared import Prepared, Values
 from session_service.database.publishing import publish_created, publish_ended
+from session_service.database.session_rows import (
+    by_token,
+    of_end,
+    of_ended,
+    of_moment,
+    of_remembered,
+    one,
+    only_unended,
+    sessions_of,
+)
 from session_service.database.transaction import (
     Later,
     commit_so_far,
@@ -38,10 +46,7 @@ class EndedLater:
     @property
     def session(self) -> StoredSession | None:
         """The session as it is then; None if this transaction did not end it. Only after the commit."""
-        return _one(self._later.answer)
-
-
-_BEGINNING = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
+        return one(self._later.answer)
 
 
 def lock_or_add_owner(user_id: str) -> None:
@@ -70,17 +75,17 @@ def lock_owner(user_id: str) -> bool:
 
 def get(session_id: int) -> StoredSession | None:
     """Return one session of any user."""
-    return _one(run_prepared(statements.GET, {"of_id": session_id}))
+    return one(run_prepared(statements.GET, {"of_id": session_id}))
 
 
 def list_active(user_id: str, now: datetime, idle: timedelta | None) -> list[StoredSession]:
     """Return the user's active sessions, the last active first."""
-    return _all(statements.LIST_ACTIVE, {"of_user": user_id, **_moment(now, idle)})
+    return _all(statements.LIST_ACTIVE, {"of_user": user_id, **of_moment(now, idle)})
 
 
 def list_ended(user_id: str, now: datetime, idle: timedelta | None) -> list[StoredSession]:
     """Return the user's newest ended sessions, those past a time limit included, newest first."""
-    return _all(statements.LIST_ENDED, {"of_user": user_id, **_moment(now, idle)})
+    return _all(statements.LIST_ENDED, {"of_user": user_id, **of_moment(now, idle)})
 
 
 def list_recent(user_id: str, ended_after: datetime) -> list[StoredSession]:
@@ -90,7 +95,7 @@ def list_recent(user_id: str, ended_after: datetime) -> list[StoredSession]:
 
 def count_active(user_id: str, now: datetime, idle: timedelta | None) -> int:
     """Return the number of the user's active sessions."""
-    return int(run_prepared(statements.COUNT_ACTIVE, {"of_user": user_id, **_moment(now, idle)}).fetchone()[0])
+    return int(run_prepared(statements.COUNT_ACTIVE, {"of_user": user_id, **of_moment(now, idle)}).fetchone()[0])
 
 
 def has_any(user_id: str) -> bool:
@@ -104,17 +109,22 @@ def list_by_token(token: Token) -> list[StoredSession]:
     With a `sid`: the newest session with it. Otherwise: those that this token created, or if there are none, those that
     it was remembered for.
     """
-    return _all(*_by_token(token, statements.LIST_BY_TOKEN, statements.GET_BY_SID))
+    return _all(*by_token(token, statements.LIST_BY_TOKEN, statements.GET_BY_SID))
 
 
 def get_only_unended(token: Token) -> UnendedSession | None:
     """Return the only session of *token* (with a `sid`: the newest) if its end is not recorded; otherwise None."""
-    statement, values = _by_token(token, statements.PEEK_BY_TOKEN, statements.PEEK_BY_SID)
-    rows = run_prepared(statement, values).fetchall()
-    if len(rows) != 1:
-        return None
-    *times, ended_at = rows[0]
-    return None if ended_at else UnendedSession(*times)
+    return only_unended(run_prepared(*by_token(token, statements.PEEK_BY_TOKEN, statements.PEEK_BY_SID)))
+
+
+def get_only_unended_and_list(
+    token: Token, now: datetime, idle: timedelta | None
+) -> tuple[UnendedSession | None, list[StoredSession]]:
+    """Return what `get_only_unended` returns, and what `list_active` returns for its user."""
+    peek = by_token(token, statements.PEEK_BY_TOKEN, statements.PEEK_BY_SID)
+    of_user = {"of_user": token.user_id, **of_moment(now, idle)}
+    only, active = run_all_prepared(peek, (statements.LIST_ACTIVE, of_user))
+    return only_unended(only), sessions_of(active.fetchall())
 
 
 def lock_and_read_state(token: Token, device: ObservedDevice, recent: int) -> SignInState:
@@ -125,7 +135,7 @@ def lock_and_read_state(token: Token, device: ObservedDevice, recent: int) -> Si
     """
     of_user = {"of_user": token.user_id}
     reads: tuple[tuple[Prepared, Values], ...] = (
-        _by_token(token, statements.LIST_BY_TOKEN, statements.GET_BY_SID),
+        by_token(token, statements.LIST_BY_TOKEN, statements.GET_BY_SID),
         (statements.LIST_CREATED_AT, {**of_user, "most": recent}),
         (statements.LIST_UNENDED, of_user),
         (statements.NEXT_SESSION_ID, {}),
@@ -138,7 +148,7 @@ def lock_and_read_state(token: Token, device: ObservedDevice, recent: int) -> Si
     *lists, next_id = (answer.fetchall() for answer in answers)
     token_sessions, created_at, unended = lists
     return SignInState(
-        device, _sessions(token_sessions), [at for (at,) in created_at], _sessions(unended), next_id[0][0]
+        device, sessions_of(token_sessions), [at for (at,) in created_at], sessions_of(unended), next_id[0][0]
     )
 
 
@@ -150,17 +160,17 @@ def insert_session(session: StoredSession, reason: CreationReason, by: str) -> N
 
 def remember_token(token: Token, session_id: int, *, now: datetime, idle: timedelta | None) -> None:
     """Remember that *token* belongs to this session, if it is active; may be repeated."""
-    run_prepared(statements.REMEMBER_TOKEN, _remembered(token, session_id, now, idle, is_opener=False))
+    run_prepared(statements.REMEMBER_TOKEN, of_remembered(token, session_id, now, idle, is_opener=False))
 
 
 def remember_opener(token: Token, session_id: int, *, now: datetime, idle: timedelta | None) -> None:
     """Remember with the commit that *token* created this session."""
-    run_at_commit(statements.REMEMBER_TOKEN, _remembered(token, session_id, now, idle, is_opener=True))
+    run_at_commit(statements.REMEMBER_TOKEN, of_remembered(token, session_id, now, idle, is_opener=True))
 
 
 def mark_ended(session_id: int, end: End, idle: timedelta | None) -> bool:
     """End a session that is active at `end.at`; return whether this call ended it."""
-    ended = _one(run_prepared(statements.MARK_ENDED, _ended(session_id, end, idle)))
+    ended = one(run_prepared(statements.MARK_ENDED, of_ended(session_id, end, idle)))
     if ended:
         publish_ended(ended, end.at)
     return ended is not None
@@ -179,7 +189,7 @@ def mark_ended_at_commit(session: StoredSession, end: End, idle: timedelta | Non
         because=end.because,
     )
     publish_ended(ended, end.at)
-    return EndedLater(run_at_commit(statements.MARK_ENDED, _ended(session.id, end, idle)))
+    return EndedLater(run_at_commit(statements.MARK_ENDED, of_ended(session.id, end, idle)))
 
 
 def mark_timed_out(session: StoredSession, end: tuple[datetime, EndReason], now: datetime) -> None:
@@ -191,7 +201,7 @@ def mark_timed_out(session: StoredSession, end: tuple[datetime, EndReason], now:
 
 def mark_all_ended(user_id: str, end: End, idle: timedelta | None, *, except_id: int | None = None) -> int:
     """End the user's sessions that are active at `end.at`, except *except_id*; return how many this call ended."""
-    values = {"of_user": user_id, "except_id": except_id or 0, **_end_values(end), **_moment(end.at, idle)}
+    values = {"of_user": user_id, "except_id": except_id or 0, **of_end(end), **of_moment(end.at, idle)}
     ended = _all(statements.MARK_ALL_ENDED, values)
     for session in ended:
         publish_ended(session, end.at)
@@ -203,49 +213,9 @@ def mark_activity(session_id: int, *, now: datetime, idle: timedelta | None, int
 
     With an interval of zero it is always written, but never to an earlier time: clocks of two machines differ.
     """
-    values = {"of_id": session_id, "due": now - interval, **_moment(now, idle)}
+    values = {"of_id": session_id, "due": now - interval, **of_moment(now, idle)}
     return bool(run_prepared(statements.TOUCH, values).rowcount)
 
 
-def _moment(now: datetime, idle: timedelta | None) -> dict[str, datetime]:
-    """Return the parameters of `statements._active`: sessions last active at or before `idle_since` are idle."""
-    return {"now": now, "idle_since": _BEGINNING if idle is None else now - idle}
-
-
-def _remembered(
-    token: Token, session_id: int, now: datetime, idle: timedelta | None, *, is_opener: bool
-) -> dict[str, object]:
-    values = {"token_key": token.key, "until": token.expires_at, "opens": is_opener}
-    return {**values, "of_id": session_id, **_moment(now, idle)}
-
-
-def _ended(session_id: int, end: End, idle: timedelta | None) -> dict[str, object]:
-    return {"of_id": session_id, **_end_values(end), **_moment(end.at, idle)}
-
-
-def _end_values(end: End) -> dict[str, object]:
-    return {
-        "new_end_reason": end.reason,
-        "new_ended_by": end.by,
-        "new_successor_id": end.successor_id,
-        "new_because": end.because,
-    }
-
-
-def _one(answer: Answer) -> StoredSession | None:
-    row = answer.fetchone()
-    return None if row is None else StoredSession._make(row)
-
-
 def _all(statement: Prepared, values: Values) -> list[StoredSession]:
-    return _sessions(run_prepared(statement, values).fetchall())
-
-
-def _sessions(rows: Iterable[Any]) -> list[StoredSession]:
-    return [StoredSession._make(row) for row in rows]
-
-
-def _by_token(token: Token, without_sid: Prepared, with_sid: Prepared) -> tuple[Prepared, Values]:
-    if token.sid is None:
-        return without_sid, {"token_key": token.key, "of_user": token.user_id}
-    return with_sid, {"of_user": token.user_id, "sid": token.sid}
+    return sessions_of(run_prepared(statement, values).fetchall())

@@ -65,12 +65,25 @@ class PlainLookup:
             DatabaseUnavailable, BulkheadFull: see `attempt`.
         """
         if not self._interval:
-            return None  # the activity of each check is written
+            return None  # the activity of each call is written
         with attempt(self._connections):
             session = session_queries.get_only_unended(token)
-        if session is None or policy.timed_out(session, now, self._idle):
+        return session if session and self._is_plain(session, now) else None
+
+    def with_list(self, token: Token, now: datetime) -> tuple[UnendedSession, list[StoredSession]] | None:
+        """Return the same session, and all active ones of its user, the last active first.
+
+        Raises:
+            DatabaseUnavailable, BulkheadFull: see `attempt`.
+        """
+        if not self._interval:
             return None
-        return None if policy.activity_due(session, now, self._interval) else session
+        with attempt(self._connections):
+            session, active = session_queries.get_only_unended_and_list(token, now, self._idle)
+        return (session, active) if session and self._is_plain(session, now) else None
+
+    def _is_plain(self, session: UnendedSession, now: datetime) -> bool:
+        return not (policy.timed_out(session, now, self._idle) or policy.activity_due(session, now, self._interval))
 
 
 def find_and_remember(

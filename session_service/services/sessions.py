@@ -1,6 +1,6 @@
 """What happens to sessions after they were created. Each use case is one transaction; the rules are in `policy`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -50,10 +50,14 @@ class SessionService:
             is_known = bool(found) or user_id == by.user_id or session_queries.has_any(user_id)
         if not is_known:
             self._user_directory.require_user(user_id, by)
-        last_active_first = sorted(
-            found.values(), key=lambda one: (one.id == current_id, one.last_activity, one.id), reverse=True
-        )
-        return [present(one, self.settings, by=by, now=now, current_id=current_id) for one in last_active_first]
+        return self.present_list(found.values(), by=by, now=now, current_id=current_id)
+
+    def present_list(
+        self, found: Iterable[StoredSession], *, by: Principal, now: datetime, current_id: int | None
+    ) -> list[SessionView]:
+        """Return the views of sessions of one user, the caller's own first, then the last active."""
+        in_order = sorted(found, key=lambda one: (one.id == current_id, one.last_activity, one.id), reverse=True)
+        return [present(one, self.settings, by=by, now=now, current_id=current_id) for one in in_order]
 
     def get_session(
         self, session_id: int, *, by: Principal, now: datetime, current_id: int | None = None

@@ -58,6 +58,11 @@ def verify_token(encoded: str, now: datetime) -> Token:
         raise
 
 
+def principal_of(token: Token, encoded: str) -> Principal:
+    """Return the user who presents *token*, whose text is *encoded*."""
+    return Principal(user_id=token.user_id, is_admin=token.is_admin, bearer=encoded)
+
+
 def verified_service() -> Principal:
     """Return the service that calls by HTTP Basic (RFC 7617).
 

@@ -4,10 +4,10 @@ A guard runs before the views of its blueprint and sets ``caller``.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 from weakref import WeakSet
 
 import jwt
@@ -22,7 +22,7 @@ from session_service.records import Client, Principal, StoredSession, Token
 from session_service.rules.addresses import observed_address
 from session_service.rules.user_agents import MAX_USER_AGENT_LENGTH
 from session_service.services.current_session import current_session
-from session_service.views.credentials import bearer_token, scheme, verified_service, verify_token
+from session_service.views.credentials import bearer_token, principal_of, scheme, verified_service, verify_token
 
 View = TypeVar("View", bound=Callable[..., object])
 
@@ -148,7 +148,7 @@ def _user(*, adopts: bool = False) -> UserCaller:
     encoded, now = bearer_token(), utcnow()
     token = verify_token(encoded, now)
     g.user_id = token.user_id
-    principal, client = Principal(user_id=token.user_id, is_admin=token.is_admin, bearer=encoded), _client()
+    principal, client = principal_of(token, encoded), _client()
     view = current_app.view_functions[request.endpoint or ""]
     if hasattr(view, "skips_current_session"):
         return UserCaller(principal, client, now, token, None)
@@ -164,17 +164,27 @@ def _service() -> Caller:
     return Caller(verified_service(), _client(), utcnow())
 
 
-def _client() -> Client:
-    forwarded, hops = request.headers.get("X-Forwarded-For"), components().settings.TRUSTED_PROXY_HOPS
-    if forwarded and hops == 0:
-        _warn_of_untrusted_proxy()
-    # The server has decoded the header as Latin-1 without line breaks; a database cannot store a NUL.
-    user_agent = request.headers.get("User-Agent", "").replace("\0", "")[:MAX_USER_AGENT_LENGTH]
+def observed_client(environ: Mapping[str, Any], hops: int) -> Client:
+    """Return what a request shows of its client.
+
+    Args:
+        environ: PEP 3333. The server has decoded the headers as Latin-1, without line breaks.
+        hops: how many proxies in front are trusted (`TRUSTED_PROXY_HOPS`).
+    """
+    # A database cannot store a NUL.
+    user_agent = environ.get("HTTP_USER_AGENT", "").replace("\0", "")[:MAX_USER_AGENT_LENGTH]
     return Client(
         user_agent=user_agent or None,
-        address=observed_address(request.remote_addr, forwarded, hops),
-        platform_version=request.headers.get("Sec-CH-UA-Platform-Version"),
+        address=observed_address(environ.get("REMOTE_ADDR"), environ.get("HTTP_X_FORWARDED_FOR"), hops),
+        platform_version=environ.get("HTTP_SEC_CH_UA_PLATFORM_VERSION"),
     )
+
+
+def _client() -> Client:
+    hops = components().settings.TRUSTED_PROXY_HOPS
+    if hops == 0 and request.environ.get("HTTP_X_FORWARDED_FOR"):
+        _warn_of_untrusted_proxy()
+    return observed_client(request.environ, hops)
 
 
 def _warn_of_untrusted_proxy() -> None:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from flask import Flask, Response, current_app, g, request
 
@@ -17,8 +17,19 @@ METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"}
 BEGAN_AT = "session_service.began_at"
 """The key in a WSGI environment of when the request began, by the monotonic clock, if something ran before Flask."""
 
+FAILED = "session_service.failed"
+"""The key of a `Failure` there: Flask only answers it."""
+
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 """Headers of every answer; `X-Request-ID` follows them. Only files of the pages may be cached."""
+
+
+class Failure(NamedTuple):
+    """How a request of a user ended in front of Flask."""
+
+    error: Exception
+    user_id: str
+
 
 View = TypeVar("View", bound=Callable[..., object])
 
@@ -64,6 +75,10 @@ def report(route: str, method: str, status: int, seconds: float, *, logs: bool =
 def _begin() -> Response | None:
     g.began_at = request.environ.get(BEGAN_AT) or monotonic()
     g.request_id = begin(request.headers.get("X-Request-ID"), g.began_at)
+    failed: Failure | None = request.environ.get(FAILED)
+    if failed:
+        g.user_id = failed.user_id
+        raise failed.error
     if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
         # For unknown paths, too: a page may only read a 404 if the preflight before it succeeded.
         return Response()

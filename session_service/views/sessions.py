@@ -32,6 +32,9 @@ from session_service.views.schemas import (
     closed_many,
 )
 
+CREATE_PATH, LIST_PATH, SESSION_PATH = "/sessions/create", "/sessions/my-sessions", "/sessions/session"
+"""Paths that the fast path needs."""
+
 CREATED_HEADERS = {"Location": {"description": "Where the new session is.", "schema": {"type": "string"}}}
 SESSION_ID = {
     "in": "path",

@@ -229,7 +229,7 @@ def callers_of(name: str) -> set[str]:
 
 
 def test_only_the_edges_read_the_clock_and_a_request_reads_it_once() -> None:
-    edges = {"views.guards", "views.ops", "views.validate_fast", "cli", "auth_server.tokens"}
+    edges = {"views.guards", "views.ops", "views.fast_path", "cli", "auth_server.tokens"}
     commands = {"importing.commands", "search_commands", "webhooks.commands"}
     assert callers_of("utcnow") == edges | commands | {"webhooks.delivery"}
     assert callers_of("now") | callers_of("today") <= {"clock"}

@@ -1,4 +1,4 @@
-"""`validate` answers the plain yes in front of Flask: whatever is asked, both ways give the same."""
+"""Plain requests are answered in front of Flask: whatever is asked, both ways give the same."""
 
 import logging
 import re
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,15 +17,17 @@ from werkzeug.test import Client, TestResponse
 
 from session_service import metrics
 from session_service.database.engine import db
-from session_service.views.validate_fast import ValidateFast
+from session_service.views.fast_path import FastPath
 from tests.harness import hostile
 from tests.harness.hostile import CREDENTIALS
 from tests.harness.ladder import HOME, NOON, TABLE, put
-from tests.harness.support import CHROME, FIREFOX, MakeApp, components_of, make_token, respelt, sign_in_with
+from tests.harness.support import CHROME, FIREFOX, IPHONE, MakeApp, components_of, make_token, respelt, sign_in_with
 
-PATH = "/sessions/validate"
+PATH, LIST, CREATE = "/sessions/validate", "/sessions/my-sessions", "/sessions/create"
 ID = "the-id-of-both"
 CHOSEN = re.compile("[0-9a-f]{32}")
+NEW = re.compile(r'(?<="id":)\d+|(?<=/sessions/session/)\d+')
+"""The ids in the answer to a sign-in: each has another one."""
 
 
 @dataclass
@@ -42,7 +45,7 @@ class Ways:
     """Asks an application by the way that requests take, and by Flask alone."""
 
     def __init__(self, app: Flask, caplog: pytest.LogCaptureFixture) -> None:
-        assert isinstance(app.wsgi_app, ValidateFast)
+        assert isinstance(app.wsgi_app, FastPath)
         self.app, self._caplog = app, caplog
         self._fast, self.passed_on = app.wsgi_app, 0
         self._flask = self._fast.otherwise
@@ -67,8 +70,11 @@ class Ways:
         self._caplog.clear()
         with client.open(**{"path": PATH, "environ_base": {"REMOTE_ADDR": HOME}, **request}, headers=sent) as got:
             # An id that the service chose is another one each time.
-            headers = [(name, CHOSEN.sub("chosen", value)) for name, value in got.headers]
-            answer = Answer(got.status, headers, CHOSEN.sub("chosen", got.text), [], {})
+            is_sign_in = got.status_code == 201
+            hide = partial(NEW.sub, "new") if is_sign_in else partial(CHOSEN.sub, "chosen")
+            answer = Answer(got.status, [(name, hide(value)) for name, value in got.headers], hide(got.text), [], {})
+            if is_sign_in:  # a longer id makes a longer answer
+                answer.headers.remove(("Content-Length", str(len(got.data))))
         answer.lines = [
             {name: value for name, value in vars(record).items() if name in LINE} for record in self._caplog.records
         ]
@@ -130,10 +136,14 @@ def test_every_case_of_the_ladder_gives_the_same_both_ways(ways: MakeWays) -> No
             first = both.ask(**asked)  # verifies the token, writes the activity, remembers a refreshed token
             passed_on = both.passed_on
             second, alone = both.ask(**asked), both.ask_flask(**asked)
+            passed_on_then = both.passed_on
+            listed, listed_alone = both.ask(**asked, path=LIST), both.ask_flask(**asked, path=LIST)
 
         assert second == alone, name
+        assert listed == listed_alone, name
+        assert both.passed_on - passed_on_then == passed_on_then - passed_on, name
         assert (first.status, first.body) == (second.status, second.body), name
-        is_plain = both.passed_on == passed_on
+        is_plain = passed_on_then == passed_on
         assert not is_plain or second.status == "200 OK", name
         # One session of this token, and active: then Flask is not asked.
         with both.app.app_context():
@@ -173,7 +183,8 @@ REQUESTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("hops", [0, 1])
-def test_any_request_gives_the_same_both_ways(ways: MakeWays, hops: int) -> None:
+@pytest.mark.parametrize("path", [PATH, LIST])
+def test_any_request_gives_the_same_both_ways(ways: MakeWays, path: str, hops: int) -> None:
     both = ways(CORS_ALLOWED_ORIGINS=("https://app.example.com",), TRUSTED_PROXY_HOPS=hops)
     token = make_token(74, n="both")
     with at():
@@ -182,15 +193,18 @@ def test_any_request_gives_the_same_both_ways(ways: MakeWays, hops: int) -> None
         for name, request in REQUESTS.items():
             words = {"token": token, "respelt": respelt(token), "unsigned": f"{token.rpartition('.')[0]}.eA"}
             headers = {header: value.format(**words) for header, value in request.get("headers", {}).items()}
-            asked = {**request, "headers": {**bearer(token), **headers}}
+            asked = {"path": path, **request, "headers": {**bearer(token), **headers}}
             # The first call of each spelling is verified, and the first forwarded address is warned of.
             both.ask(**asked)
             passed_on = both.passed_on
             assert both.ask(**asked) == both.ask_flask(**asked), name
             plain = {"as usual", "with a query", "lower case", "more spaces", "a strange id", "no user agent"}
             plain |= {"another device", "conditional"} | ({"a forwarded address"} if hops else set())
+            plain -= {"with a query"} if path == LIST else set()
             assert (both.passed_on == passed_on) == (name in plain), name
 
+
+FAST = {PATH, LIST, CREATE}
 
 PARTS = 4
 """The hostile requests are asked in so many tests, because one would keep a core for half a minute."""
@@ -206,9 +220,9 @@ def test_every_hostile_request_gives_the_same_both_ways(ways: MakeWays, part: in
         others: set[str] = set()
         for name, (_, sent, _) in list(hostile.TABLE.items())[part::PARTS]:
             asked = {**sent, "headers": {**bearer(token), **sent.get("headers", {})}}
-            # On the path of `validate`, which has no body and no parameters. Any other path goes on to Flask at once,
-            # whatever else the request has, so each of those is asked for once.
-            for path in {PATH} if asked["path"] in others else {asked["path"], PATH}:
+            # On the paths in front of Flask. Any other path goes on at once, whatever else the request has, so each of
+            # those is asked for once.
+            for path in FAST if asked["path"] in others else FAST | {asked["path"]}:
                 assert both.ask(**{**asked, "path": path}) == both.ask_flask(**{**asked, "path": path}), (name, path)
             others.add(asked["path"])
 
@@ -233,8 +247,10 @@ def test_with_any_settings_both_ways_give_the_same(
         both.ask(headers=bearer(token))
         passed_on = both.passed_on
 
-        assert both.ask(headers=bearer(token)) == (alone := both.ask_flask(headers=bearer(token)))
-        assert (alone.status, both.passed_on) == ("200 OK", passed_on)
+        for path in (PATH, LIST):
+            asked = {"path": path, "headers": bearer(token)}
+            assert both.ask(**asked) == (alone := both.ask_flask(**asked))
+            assert (alone.status, both.passed_on) == ("200 OK", passed_on)
 
 
 TICK = timedelta(microseconds=1)
@@ -310,3 +326,137 @@ def test_what_is_wrong_in_front_of_flask_is_no_reason_to_fail(ways: MakeWays, mo
 
         assert both.ask(headers=bearer(token)) == both.ask_flask(headers=bearer(token))
         assert both.passed_on == passed_on + 1
+
+
+BROWSER = {"device_fingerprint": "b3f1c2", "device_name": "Office laptop", "device_type": "web", "browser": "Chrome"}
+JSON = "application/json"
+SIGN_INS: dict[str, tuple[dict[str, Any], str, bool]] = {
+    # (the request, the first digits of its status, whether it is answered in front of Flask)
+    "no body": ({}, "201", True),
+    "what a client says": ({"json": BROWSER}, "201", True),
+    "all that a client may say": ({"json": {**BROWSER, "ip_address": "203.0.113.9", "end": None}}, "201", True),
+    "an empty object": ({"data": b"{}", "content_type": JSON}, "201", True),
+    "unknown members": ({"json": {"user_id": 1, "is_admin": True}}, "422", False),
+    "a query": ({"query_string": {"user_id": "1"}}, "201", True),
+    "no user agent": ({"headers": {"User-Agent": ""}}, "201", True),
+    "a platform version": ({"headers": {"Sec-CH-UA-Platform-Version": '"15.0.0"'}}, "201", True),
+    "a charset": ({"data": b"{}", "content_type": "application/json; charset=utf-8"}, "201", False),
+    "a page": ({"headers": {"Origin": "https://app.example.com"}, "json": BROWSER}, "201", False),
+    "a mounted application": ({"environ_overrides": {"SCRIPT_NAME": "/mounted"}, "json": BROWSER}, "201", False),
+    "a foreign session": ({"json": {"end": [2**40]}}, "404", False),
+    "no object": ({"json": [1]}, "422", False),
+    "a wrong type": ({"json": {"browser": 1}}, "422", False),
+    "a long text": ({"json": {"browser": "x" * 300}}, "422", False),
+    "a zero byte": ({"json": {"browser": "\0"}}, "422", False),
+    "no JSON": ({"data": b"{", "content_type": JSON}, "400", False),
+    "a repeated name": ({"data": b'{"browser":"a","browser":"b"}', "content_type": JSON}, "400", False),
+    "a form": ({"data": {"browser": "x"}}, "415", False),
+    "a large body": ({"data": b" " * 16_385, "content_type": JSON}, "413", False),
+    "a body cut off": (
+        {"data": b"{}", "content_type": JSON, "environ_overrides": {"CONTENT_LENGTH": "20"}},
+        "400",
+        False,
+    ),
+}
+
+
+def sign_in_both(both: Ways, n: object, claims: dict[str, Any] | None = None, **request: Any) -> tuple[Answer, Answer]:
+    """Sign in a user in front of Flask, and another one by Flask alone; return the answers with the same user id."""
+    answers = []
+    for ask, user_id in ((both.ask, 101), (both.ask_flask, 202)):
+        headers = {**bearer(make_token(user_id, n=n, **(claims or {}))), **request.get("headers", {})}
+        answer = ask(**{"method": "POST", "path": CREATE, **request, "headers": headers})
+        answer.body = NEW.sub("new", answer.body).replace(f'"user_id":{user_id}', '"user_id":"both"')
+        for line in answer.lines:
+            line["user_id"] = "both" if line.get("user_id") in {str(user_id), user_id} else line.get("user_id")
+            line["session_id"] = "new" if line["msg"] != "request" else line["session_id"]
+        answers.append(answer)
+    return answers[0], answers[1]
+
+
+@pytest.mark.parametrize("name", SIGN_INS)
+def test_any_sign_in_gives_the_same_both_ways(ways: MakeWays, name: str) -> None:
+    both = ways(CORS_ALLOWED_ORIGINS=("https://app.example.com",), MAX_SESSIONS_PER_USER=2)
+    request, status, is_fast = SIGN_INS[name]
+    with at():
+        for number, agent in enumerate((IPHONE, FIREFOX)):
+            sign_in_both(both, number, headers={"User-Agent": agent})
+        passed_on = both.passed_on
+        fast, alone = sign_in_both(both, name, **request)
+
+    assert fast == alone
+    assert fast.status.startswith(status)
+    assert (both.passed_on == passed_on) == is_fast
+    assert ('"end_reason":"limit"' in fast.body) == (status == "201")  # the oldest made room
+
+
+REFUSALS: dict[str, tuple[dict[str, Any], str, int]] = {
+    # (the settings, the code, how many sign-ins succeed before)
+    "the limit": ({"SESSION_LIMIT_POLICY": "reject", "MAX_SESSIONS_PER_USER": 2}, "session_limit_reached", 2),
+    "the rate": ({"MAX_SIGN_INS_PER_MINUTE": 3}, "sign_in_rate_exceeded", 3),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_a_refused_sign_in_is_decided_and_counted_once(ways: MakeWays, name: str) -> None:
+    settings, code, successes = REFUSALS[name]
+    both = ways(**settings)
+    with at():
+        for number in range(successes):
+            sign_in_both(both, number, environ_base={"REMOTE_ADDR": f"203.0.113.{number}"})
+        fast, alone = sign_in_both(both, "refused")
+
+    assert fast == alone
+    assert f'"code":"{code}"' in fast.body
+    assert fast.metrics[f'session_service_sign_ins_total{{outcome="{code}"}}'] == 1
+    assert fast.metrics["session_service_database_transaction_seconds_count"] == 1
+
+
+def test_a_token_whose_session_ended_cannot_sign_in_either_way(ways: MakeWays) -> None:
+    both = ways()
+    with at():
+        sign_in_both(both, "ends")
+        for user_id in (101, 202):
+            both.ask(method="DELETE", path="/sessions/logout", headers=bearer(make_token(user_id, n="ends")))
+        fast, alone = sign_in_both(both, "ends")
+
+    assert fast == alone
+    assert fast.status == "401 UNAUTHORIZED"
+    assert '"code":"session_ended"' in fast.body
+
+
+def test_a_sign_in_that_fails_is_not_tried_again(ways: MakeWays, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = ways()
+    calls = []
+
+    def fail(*_args: Any, **options: Any) -> None:
+        calls.append(options)
+        raise RuntimeError("after the commit, perhaps")
+
+    with at():
+        monkeypatch.setattr(components_of(both.app).sign_in, "create_session", fail)
+        fast, alone = sign_in_both(both, "fails")
+
+    assert fast == alone
+    assert fast.status == "500 INTERNAL SERVER ERROR"
+    assert len(calls) == 2  # one for each way
+
+
+def test_a_sign_in_without_its_tables_is_unavailable_both_ways(ways: MakeWays) -> None:
+    both = ways()
+    with at():
+        sign_in_both(both, "before")
+        with both.app.app_context():
+            db.session.execute(text("ALTER TABLE session_tokens RENAME TO elsewhere"))
+            db.session.commit()
+        try:
+            fast, alone = sign_in_both(both, "meanwhile")
+        finally:
+            with both.app.app_context():
+                db.session.execute(text("ALTER TABLE elsewhere RENAME TO session_tokens"))
+                db.session.commit()
+
+    assert fast == alone
+    assert fast.status == "503 SERVICE UNAVAILABLE"
+    assert [line["levelname"] for line in fast.lines] == ["WARNING", "INFO"]
+    assert fast.metrics["session_service_database_transaction_seconds_count"] == 1

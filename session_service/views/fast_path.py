@@ -1,0 +1,184 @@
+"""The plain cases of the three most frequent requests, in front of Flask.
+
+- `GET /sessions/validate`: the yes.
+- `GET /sessions/my-sessions` without a query: the list.
+- `POST /sessions/create`: the sign-in.
+
+The first two are answered for a token that was verified before and has exactly one session, which is active, with
+nothing to write. A sign-in is answered if it succeeds. Any other request, and any doubt or error, goes on to Flask,
+which decides as if nothing had been tried; only a sign-in is not tried twice: Flask answers the error that it ended
+with. Answers, log lines and metrics are the same both ways (`tests/integration/test_fast_path.py`). `app.create_app`
+puts this in front; without it everything works, but these requests cost two or three times as much.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from http import HTTPStatus
+from io import BytesIO
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from flask import Flask
+
+from session_service import metrics
+from session_service.clock import utcnow
+from session_service.components import Components
+from session_service.records import Token
+from session_service.services.answers import CreatedSession
+from session_service.services.current_session import PlainLookup
+from session_service.views import sessions, validation
+from session_service.views.credentials import principal_of, split_credentials
+from session_service.views.guards import observed_client
+from session_service.views.json_answers import to_json
+from session_service.views.parsing import MAX_BODY_BYTES, parse_json
+from session_service.views.request_hooks import BEGAN_AT, FAILED, HEADERS, Failure, begin, end, report
+from session_service.views.schemas import SessionCreate
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication
+
+Environ = dict[str, Any]
+
+NOT_PLAIN = ("HTTP_ORIGIN", "HTTP_TRANSFER_ENCODING")
+"""A page of another origin, or a body of unknown length: for Flask."""
+
+_SIGN_IN = SessionCreate()
+
+
+class _Answer(NamedTuple):
+    status: HTTPStatus
+    body: object
+    user_id: str
+    session_id: int | None
+    """The caller's own session, for the log."""
+    headers: dict[str, str]
+
+
+class FastPath:
+    """A WSGI application that answers the plain cases, and passes everything else on."""
+
+    def __init__(self, app: Flask, built: Components, lookup: PlainLookup) -> None:
+        self.otherwise: WSGIApplication = app.wsgi_app
+        self._app, self._built, self._lookup = app, built, lookup
+        self._answers: dict[tuple[str, str], Callable[[Environ], _Answer | None]] = {
+            ("GET", validation.PATH): self._validate,
+            ("GET", sessions.LIST_PATH): self._my_sessions,
+            ("POST", sessions.CREATE_PATH): self._create,
+        }
+
+    def __call__(self, environ: Environ, start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer a request (PEP 3333)."""
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        find_answer = self._answers.get((method, path))
+        if find_answer is None:
+            return self.otherwise(environ, start_response)
+        environ[BEGAN_AT] = began_at = monotonic()
+        request_id = begin(environ.get("HTTP_X_REQUEST_ID"), began_at)
+        try:
+            answer = find_answer(environ)
+        except Exception:  # whatever it was, Flask meets it again and says so
+            answer = None
+        if answer is None:
+            return self.otherwise(environ, start_response)
+        status, body = answer.status, to_json(answer.body)
+        seconds = monotonic() - began_at
+        report(path, method, status.value, seconds, user_id=answer.user_id, session_id=answer.session_id)
+        end()
+        headers = {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(body)),
+            **answer.headers,
+            **HEADERS,
+            "X-Request-ID": request_id,
+        }
+        start_response(f"{status.value} {status.phrase.upper()}", list(headers.items()))
+        return [body]
+
+    def _validate(self, environ: Environ) -> _Answer | None:
+        if _has_body(environ) or not (encoded := self._bearer(environ)):
+            return None
+        now = utcnow()
+        token = self._built.tokens.remembered(encoded, now)
+        session = token and self._lookup(token, now)
+        if not token or not session:
+            return None
+        body = self._built.sessions.validate(session, token=token)
+        metrics.validations.labels("active").inc()
+        headers = validation.identity_headers(session.id, token.user_id)
+        return _Answer(HTTPStatus.OK, body, token.user_id, session.id, headers)
+
+    def _my_sessions(self, environ: Environ) -> _Answer | None:
+        if environ.get("QUERY_STRING") or _has_body(environ) or not (encoded := self._bearer(environ)):
+            return None
+        now = utcnow()
+        token = self._built.tokens.remembered(encoded, now)
+        found = token and self._lookup.with_list(token, now)
+        if not token or not found:
+            return None
+        session, active = found
+        body = self._built.sessions.present_list(
+            active, by=principal_of(token, encoded), now=now, current_id=session.id
+        )
+        return _Answer(HTTPStatus.OK, body, token.user_id, session.id, {})
+
+    def _create(self, environ: Environ) -> _Answer | None:
+        if environ.get("SCRIPT_NAME") or not (encoded := self._bearer(environ)):
+            return None
+        now = utcnow()
+        token = self._built.tokens.verify(encoded, now)
+        claimed = _read_claimed(environ)
+        if claimed is None:
+            return None
+        try:
+            created = self._sign_in(claimed, token, encoded, environ, now)
+        except Exception as error:
+            # It may have ended sessions, if the answer to the commit was lost, or have been counted as refused.
+            environ[FAILED] = Failure(error, token.user_id)
+            return None
+        headers = {"Location": f"{sessions.SESSION_PATH}/{created['id']}"}
+        return _Answer(HTTPStatus.CREATED, created, token.user_id, None, headers)
+
+    def _sign_in(
+        self, claimed: dict[str, Any], token: Token, encoded: str, environ: Environ, now: datetime
+    ) -> CreatedSession:
+        client = observed_client(environ, self._built.settings.TRUSTED_PROXY_HOPS)
+        with self._app.app_context():
+            return self._built.sign_in.create_session(
+                claimed, by=principal_of(token, encoded), token=token, client=client, now=now
+            )
+
+    def _bearer(self, environ: Environ) -> str | None:
+        """Return the text of the token of a plain request; None if there is none, or something is special."""
+        if any(name in environ for name in NOT_PLAIN):
+            return None
+        # Without trusted proxies, the first of these headers is warned of (`guards`).
+        if self._built.settings.TRUSTED_PROXY_HOPS == 0 and "HTTP_X_FORWARDED_FOR" in environ:
+            return None
+        scheme, credentials = split_credentials(environ.get("HTTP_AUTHORIZATION", ""))
+        return credentials if scheme == "bearer" else None
+
+
+def _has_body(environ: Environ) -> bool:
+    return environ.get("CONTENT_LENGTH", "") not in ("", "0")
+
+
+def _read_claimed(environ: Environ) -> dict[str, Any] | None:
+    """Return the fields of a sign-in; None if the body is large, cut off, or declared as something else than JSON.
+
+    Flask can read the body again.
+
+    Raises:
+        InvalidJson, marshmallow.ValidationError: Flask finds the same.
+    """
+    if not _has_body(environ):
+        return _loaded({})
+    length = int(environ["CONTENT_LENGTH"])
+    if length > MAX_BODY_BYTES or environ.get("CONTENT_TYPE") != "application/json":
+        return None
+    body = environ["wsgi.input"].read(length)
+    environ["wsgi.input"] = BytesIO(body)
+    return _loaded(parse_json(body)) if len(body) == length else None
+
+
+def _loaded(claimed: Any) -> dict[str, Any]:
+    return cast(dict[str, Any], _SIGN_IN.load(claimed))
