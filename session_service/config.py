@@ -8,6 +8,7 @@ variable must not reach a log.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
+from functools import cached_property
 from typing import Any, get_type_hints
 
 from session_service import config_checks as checks
@@ -171,7 +172,7 @@ class Settings:
         if problems:
             raise ConfigError(problems)
 
-    @property
+    @cached_property
     def idle(self) -> timedelta | None:
         """The idle timeout; None if it is off."""
         return timedelta(seconds=self.SESSION_IDLE_SECONDS) if self.SESSION_IDLE_SECONDS else None
@@ -187,7 +188,7 @@ class Settings:
         """Return how many sessions the user of *token* may have."""
         return self.MAX_SESSIONS_PER_USER if token.max_sessions is None else token.max_sessions
 
-    @property
+    @cached_property
     def lifetime(self) -> timedelta:
         """How long a session lasts at most."""
         return timedelta(seconds=self.SESSION_LIFETIME_SECONDS)
@@ -197,7 +198,7 @@ class Settings:
         """Whether nothing is refused or ended for a session's sake."""
         return self.SESSION_ENFORCEMENT == "observe"
 
-    @property
+    @cached_property
     def activity_interval(self) -> timedelta:
         """Least time between two writes of a session's activity."""
         return timedelta(seconds=self.ACTIVITY_INTERVAL_SECONDS)

@@ -19,11 +19,11 @@ from session_service.database.driver import BoundedConnection, driver_of
 from session_service.limits import DATABASE_STALL_SECONDS, PING_AFTER_SECONDS, PING_SECONDS, REQUEST_SECONDS
 
 WRITES = "session_service_writes"
-"""Execution option: whether a transaction will write. SQLite must then take its lock at the beginning. On PostgreSQL, a
-transaction that only reads is none: each statement stands for itself, and two round trips are saved."""
+"""Execution option: whether a transaction will write. SQLite must then take its lock at the beginning. On PostgreSQL,
+SQLAlchemy's own transactions (of migrations) are transactions unless this is false."""
 
 LONG = "session_service_long"
-"""Execution option: the statements of a transaction have no time limit on the server."""
+"""Execution option of SQLAlchemy's own transactions on PostgreSQL: their statements have no time limit there."""
 
 
 class _Idle(NamedTuple):
@@ -65,6 +65,20 @@ class Connections:
             else:
                 self._drop(connection)
 
+    def begin(self, connection: Connection, *, writes: bool, takes_long: bool = False) -> None:
+        """Begin a transaction that writes, or whose statements have no time limit on the server.
+
+        On PostgreSQL `BEGIN` is sent with the first statement, and SQLAlchemy learns of the transaction when it runs a
+        statement itself. What only reads is no transaction there: each statement stands for itself, which saves two
+        round trips.
+        """
+        if not self._keeps:
+            connection.execution_options(**{WRITES: writes}).begin()
+            return
+        driver_of(connection).begins = True
+        if takes_long:
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+
     def _take(self) -> tuple[Connection, BoundedConnection]:
         """Return the connection that was used last, or a new one."""
         while True:
@@ -72,7 +86,9 @@ class Connections:
                 idle = self._idle.pop()
             except IndexError:
                 connection = self._engine.connect()
-                return connection, driver_of(connection)
+                driver = driver_of(connection)
+                driver.is_of_service = True
+                return connection, driver
             if self._answers(idle):
                 return idle.connection, idle.driver
             self._drop(idle.connection)
@@ -106,8 +122,8 @@ def _reset(connection: Connection, driver: BoundedConnection) -> bool:
     try:
         if connection.in_transaction():
             connection.rollback()
+        driver.rollback()
         driver.begins = False
-        connection.execution_options(**{WRITES: False, LONG: False})
     except (psycopg.Error, SQLAlchemyError):
         return False
     return True

@@ -39,6 +39,9 @@ class BoundedConnection(psycopg.Connection[Any]):
                 self.close()
             raise
 
+    is_of_service = False
+    """Whether `Connections` says when a transaction begins. Otherwise SQLAlchemy does: in migrations, for example."""
+
     begins = False
     """Whether the next statement begins a transaction: it is sent together with `BEGIN`.
 

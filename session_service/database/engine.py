@@ -134,9 +134,12 @@ def _prepare_sqlite_connection(connection: DBAPIConnection, _record: object) -> 
 
 
 def _begin_on_postgresql(connection: Connection) -> None:
+    driver = driver_of(connection)
+    if driver.is_of_service:
+        return  # see `Connections.begin`
     options = connection.get_execution_options()
     takes_long = options.get(LONG, False)
-    driver_of(connection).begins = options.get(WRITES, True) or takes_long
+    driver.begins = options.get(WRITES, True) or takes_long
     if takes_long:
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
 

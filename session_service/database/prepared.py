@@ -10,6 +10,7 @@ from itertools import count
 from typing import Any, Protocol
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError
@@ -131,7 +132,7 @@ def run_all(
         return [statement.run(connection, values) for statement, values in statements]
     ordered = [(one.compiled.statement, one.compiled.ordered(values)) for one, values in statements]
     with driver_for(connection) as driver:
-        if driver.begins and not ordered:
+        if not ordered and (driver.begins or driver.pgconn.transaction_status == TransactionStatus.IDLE):
             return []  # nothing was done, so there is nothing to commit
         begins, driver.begins = driver.begins, False
         results = run_together(driver, ordered, begins=begins, commits=commits)

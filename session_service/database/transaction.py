@@ -22,7 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from session_service import deadline, events, metrics
 from session_service.bulkhead import BulkheadFull
-from session_service.database.connections import LONG, WRITES, Connections
+from session_service.database.connections import Connections
 from session_service.database.driver import STALE
 from session_service.database.engine import db
 from session_service.database.event_statements import ADD_CREATED, ADD_ENDED
@@ -90,8 +90,7 @@ def transaction(*, writes: bool = False, takes_long: bool = False) -> Iterator[N
                 token = _current.set(current)
                 try:
                     if writes or takes_long:
-                        connection.execution_options(**{WRITES: writes, LONG: takes_long})
-                        connection.begin()
+                        connections.begin(connection, writes=writes, takes_long=takes_long)
                     yield
                     if writes:
                         _commit(current)
@@ -179,7 +178,13 @@ def _commit(current: _Transaction) -> None:
     current.events = [SessionEvent._make(row) for row in written]
     if is_command:
         _count_ends_of_command(current.events)
-    current.connection.commit()  # unless the driver has done so
+    _commit_rest(current.connection)
+
+
+def _commit_rest(connection: Connection) -> None:
+    """Commit, unless that is done, and let SQLAlchemy know."""
+    run_all(connection, (), commits=True)
+    connection.commit()
 
 
 def _count_ends_of_command(written: list[SessionEvent]) -> None:
@@ -221,8 +226,8 @@ def commit_so_far() -> None:
 
     Its id is higher than those of all transactions that are committed by now, which is the order of events.
     """
-    connection().commit()
-    connection().begin()
+    _commit_rest(connection())
+    db.connections.begin(connection(), writes=True)
 
 
 def add_created_event(values: Values) -> None:

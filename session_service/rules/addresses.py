@@ -60,6 +60,7 @@ def _parse_entry(entry: str) -> IPv4Address | IPv6Address | None:
     return parse_address(with_port[1] if with_port else entry)
 
 
+@lru_cache(_CACHED)
 def shown_address(observed: str | None, reported: str | None, hops: int) -> tuple[str | None, IpSource]:
     """Return the address that a new session shows, and its source.
 
@@ -72,6 +73,7 @@ def shown_address(observed: str | None, reported: str | None, hops: int) -> tupl
     return (str(seen) if seen else None), "observed"
 
 
+@lru_cache(_CACHED)
 def network_of(observed: str | None, *, masked: bool = False) -> str | None:
     """Return the network that rules compare: the IPv4 address (/32), or the /64 of an IPv6 address.
 

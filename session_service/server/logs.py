@@ -61,6 +61,7 @@ def configure_logging() -> None:
     is_watched = sys.stderr is not None and sys.stderr.isatty()
     # No line has these (Python's logging HOWTO, "Optimization").
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None
     dictConfig(
         {
             "version": 1,
