@@ -1,7 +1,5 @@
 """Limits how many threads of a process may wait for one dependency, so that others stay free for everything else."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from threading import BoundedSemaphore
 from time import monotonic
 
@@ -28,30 +26,12 @@ class Bulkhead:
         self._stall_timeout, self._max_wait = stall_timeout, max_wait
         self._is_answering, self._answered_at = True, monotonic()
 
-    @contextmanager
-    def slot(self) -> Iterator[float]:
-        """Hold a slot; the block gets the seconds that it was waited for.
-
-        A call that ends with `Unavailable` counts as not completed, any other error as completed.
+    def __enter__(self) -> float:
+        """Take a slot for a block; return the seconds that it was waited for.
 
         Raises:
             BulkheadFull: none became free in time.
         """
-        waited = self._acquire()
-        try:
-            yield waited
-        except Unavailable:
-            self._is_answering = False
-            raise
-        except BaseException:
-            self._note_answer()
-            raise
-        else:
-            self._note_answer()
-        finally:
-            self._free.release()
-
-    def _acquire(self) -> float:
         if self._free.acquire(timeout=0):
             if self._is_answering:
                 self._answered_at = monotonic()
@@ -68,5 +48,10 @@ class Bulkhead:
             self._answered_at = monotonic()
         return monotonic() - began_at
 
-    def _note_answer(self) -> None:
-        self._is_answering, self._answered_at = True, monotonic()
+    def __exit__(self, error: type[BaseException] | None, *_details: object) -> None:
+        """Give the slot back. A call that ends with `Unavailable` is not completed; with any other error it is."""
+        if error is not None and issubclass(error, Unavailable):
+            self._is_answering = False
+        else:
+            self._is_answering, self._answered_at = True, monotonic()
+        self._free.release()

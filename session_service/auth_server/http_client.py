@@ -57,7 +57,7 @@ class AuthServerClient:
             AuthServerUnavailable: all slots are in use.
         """
         try:
-            with self._bulkhead.slot():
+            with self._bulkhead:
                 yield
         except BulkheadFull as error:
             metrics.auth_server_calls.labels("refused").inc()

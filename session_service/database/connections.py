@@ -4,8 +4,7 @@ To take a connection from SQLAlchemy's pool and to return it costs as much as a 
 PostgreSQL stays checked out, and the one that was used last is used next. An SQLite file is opened by the pool.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from time import monotonic
 from typing import NamedTuple
 
@@ -45,25 +44,13 @@ class Connections:
         self._broke_at = 0.0
         event.listen(engine, "engine_disposed", self._close_idle)
 
-    @contextmanager
-    def one(self) -> Iterator[Connection]:
-        """Hold a connection without a transaction. What is left uncommitted is rolled back.
+    def one(self) -> AbstractContextManager[Connection]:
+        """Hold a connection without a transaction for a block. What is left uncommitted is rolled back.
 
         Raises:
             sqlalchemy.exc.SQLAlchemyError: a new connection could not be made.
         """
-        if not self._keeps:
-            with self._engine.connect() as connection:
-                yield connection
-            return
-        connection, driver = self._take()
-        try:
-            yield connection
-        finally:
-            if not driver.closed and not connection.invalidated and _reset(connection, driver):
-                self._idle.append(_Idle(connection, driver, monotonic()))
-            else:
-                self._drop(connection)
+        return _Held(self) if self._keeps else self._engine.connect()
 
     def begin(self, connection: Connection, *, writes: bool, takes_long: bool = False) -> None:
         """Begin a transaction that writes, or whose statements have no time limit on the server.
@@ -79,8 +66,8 @@ class Connections:
         if takes_long:
             connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
 
-    def _take(self) -> tuple[Connection, BoundedConnection]:
-        """Return the connection that was used last, or a new one."""
+    def take(self) -> tuple[Connection, BoundedConnection]:
+        """Return the connection to PostgreSQL that was used last, or a new one."""
         while True:
             try:
                 idle = self._idle.pop()
@@ -92,6 +79,13 @@ class Connections:
             if self._answers(idle):
                 return idle.connection, idle.driver
             self._drop(idle.connection)
+
+    def give_back(self, connection: Connection, driver: BoundedConnection) -> None:
+        """Keep a connection to PostgreSQL for the next transaction, if it can be used again."""
+        if not driver.closed and not connection.invalidated and _reset(connection, driver):
+            self._idle.append(_Idle(connection, driver, monotonic()))
+        else:
+            self._drop(connection)
 
     def _answers(self, idle: _Idle) -> bool:
         """Return whether a connection works; ask it if it was idle for a while, or since before another one broke."""
@@ -115,6 +109,20 @@ class Connections:
             idle = self._idle.pop()
             idle.connection.detach()
             idle.connection.close()
+
+
+class _Held:
+    """A connection to PostgreSQL, while a block holds it."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def __enter__(self) -> Connection:
+        self._connection, self._driver = self._connections.take()
+        return self._connection
+
+    def __exit__(self, *_error: object) -> None:
+        self._connections.give_back(self._connection, self._driver)
 
 
 def _reset(connection: Connection, driver: BoundedConnection) -> bool:

@@ -95,10 +95,14 @@ class Prepared:
             result = connection.execute(self._on_sqlite, values)
             # Rows that are not read yet would prevent a commit.
             return _Rows(result.all(), result.rowcount) if result.returns_rows else result
-        with driver_for(connection) as driver:
-            if not driver.begins:
-                return _rows(run_one(driver, self.compiled.statement, self.compiled.ordered(values)))
-        return run_all(connection, [(self, values)])[0]
+        driver = driver_of(connection)
+        if driver.begins:
+            return run_all(connection, [(self, values)])[0]
+        compiled = self.compiled
+        try:
+            return _rows(run_one(driver, compiled.statement, compiled.ordered(values)))
+        except psycopg.Error as error:
+            raise _as_of_sqlalchemy(connection, driver, error) from error
 
     def run_many(self, connection: Connection, values: Sequence[Values]) -> Sequence[Any]:
         """Run it once for each of *values*, in a few statements; return the rows of all, in no order.
@@ -131,12 +135,14 @@ def run_all(
     if connection.dialect.name == "sqlite":
         return [statement.run(connection, values) for statement, values in statements]
     ordered = [(one.compiled.statement, one.compiled.ordered(values)) for one, values in statements]
-    with driver_for(connection) as driver:
-        if not ordered and (driver.begins or driver.pgconn.transaction_status == TransactionStatus.IDLE):
-            return []  # nothing was done, so there is nothing to commit
-        begins, driver.begins = driver.begins, False
-        results = run_together(driver, ordered, begins=begins, commits=commits)
-    return [_rows(result) for result in results]
+    driver = driver_of(connection)
+    if not ordered and (driver.begins or driver.pgconn.transaction_status == TransactionStatus.IDLE):
+        return []  # nothing was done, so there is nothing to commit
+    begins, driver.begins = driver.begins, False
+    try:
+        return [_rows(result) for result in run_together(driver, ordered, begins=begins, commits=commits)]
+    except psycopg.Error as error:
+        raise _as_of_sqlalchemy(connection, driver, error) from error
 
 
 def _rows(result: Result) -> _Rows:
@@ -150,6 +156,10 @@ def driver_for(connection: Connection) -> Iterator[BoundedConnection]:
     try:
         yield driver
     except psycopg.Error as error:
-        if driver.closed or error.sqlstate in STALE:
-            connection.invalidate(error)
-        raise DBAPIError.instance(None, None, error, psycopg.Error, hide_parameters=True) from error
+        raise _as_of_sqlalchemy(connection, driver, error) from error
+
+
+def _as_of_sqlalchemy(connection: Connection, driver: BoundedConnection, error: psycopg.Error) -> BaseException:
+    if driver.closed or error.sqlstate in STALE:
+        connection.invalidate(error)
+    return DBAPIError.instance(None, None, error, psycopg.Error, hide_parameters=True)

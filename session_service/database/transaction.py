@@ -82,7 +82,7 @@ def transaction(*, writes: bool = False, takes_long: bool = False) -> Iterator[N
     connections = db.connections
     try:
         # A request has an earlier deadline of its own.
-        with deadline.at_most(limit), connections.bulkhead.slot() as waited, _unavailable_if_silent():
+        with deadline.at_most(limit), connections.bulkhead as waited, _unavailable_if_silent():
             if waited:
                 metrics.database_wait.observe(waited)
             with connections.one() as connection:
@@ -113,7 +113,7 @@ def attempt(connections: Connections) -> Iterator[None]:
         DatabaseUnavailable: as `transaction` does.
         BulkheadFull: all connections of this process wait for answers.
     """
-    with connections.bulkhead.slot():
+    with connections.bulkhead:
         try:
             with connections.one() as connection:
                 token = _current.set(_Transaction(connection))

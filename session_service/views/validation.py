@@ -53,7 +53,8 @@ def validate() -> tuple[Liveness, dict[str, str]]:
 def identity_headers(session_id: int | None, user_id: str) -> dict[str, str]:
     """Return `VALIDATED_HEADERS`, for gateways."""
     of_session = {} if session_id is None else {"X-Session-Id": str(session_id)}
-    return {**of_session, "X-User-Id": quote(user_id, safe=PRINTABLE)}
+    is_plain = user_id.isascii() and user_id.isalnum()  # which `quote` takes long to find out
+    return {**of_session, "X-User-Id": user_id if is_plain else quote(user_id, safe=PRINTABLE)}
 
 
 @introspection.post("/introspect")

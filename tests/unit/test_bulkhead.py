@@ -19,7 +19,7 @@ def taken(bulkhead: Bulkhead, number: int) -> Iterator[Event]:
     done, held = Event(), [Event() for _ in range(number)]
 
     def hold(is_held: Event) -> None:
-        with bulkhead.slot():
+        with bulkhead:
             is_held.set()
             done.wait()
 
@@ -39,7 +39,7 @@ def test_a_place_that_becomes_free_is_waited_for() -> None:
     with taken(bulkhead, 2) as done, ThreadPoolExecutor(1) as pool:
 
         def wait() -> str:
-            with bulkhead.slot():
+            with bulkhead:
                 return "there"
 
         waits = pool.submit(wait)
@@ -90,7 +90,7 @@ def wait(clock: Clock) -> Callable[[Bulkhead], float]:
 
     def wait(bulkhead: Bulkhead) -> float:
         began = clock.now
-        with pytest.raises(BulkheadFull), bulkhead.slot():
+        with pytest.raises(BulkheadFull), bulkhead:
             pass
         return clock.now - began
 
@@ -102,31 +102,31 @@ Wait = Callable[[Bulkhead], float]
 
 def test_without_any_answer_others_are_refused_after_a_while(wait: Wait) -> None:
     bulkhead = Bulkhead(1, stall_timeout=0.25, max_wait=5)
-    with bulkhead.slot():
+    with bulkhead:
         assert wait(bulkhead) == 0.25
         assert wait(bulkhead) == 0
 
 
 def test_nobody_waits_longer_than_the_deadline_of_the_request(wait: Wait) -> None:
     bulkhead = Bulkhead(1, stall_timeout=5, max_wait=5)
-    with bulkhead.slot(), deadline.at_most(0.25):
+    with bulkhead, deadline.at_most(0.25):
         assert wait(bulkhead) == 0.25
 
 
 def test_nobody_waits_longer_than_the_longest_wait(wait: Wait) -> None:
     bulkhead = Bulkhead(1, stall_timeout=5, max_wait=0.5)
-    with bulkhead.slot():
+    with bulkhead:
         assert wait(bulkhead) == 0.5
 
 
 def test_an_answer_lets_others_wait_again_and_a_silence_does_not(clock: Clock, wait: Wait) -> None:
     bulkhead = Bulkhead(1, stall_timeout=0.25, max_wait=5)
-    with pytest.raises(DatabaseUnavailable), bulkhead.slot():
+    with pytest.raises(DatabaseUnavailable), bulkhead:
         raise DatabaseUnavailable
     clock.now += 0.5
-    with bulkhead.slot():
+    with bulkhead:
         assert wait(bulkhead) == 0
-    with pytest.raises(ValueError, match="an answer"), bulkhead.slot():
+    with pytest.raises(ValueError, match="an answer"), bulkhead:
         raise ValueError("an answer, though not the one that was hoped for")
-    with bulkhead.slot():
+    with bulkhead:
         assert wait(bulkhead) == 0.25
