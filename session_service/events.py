@@ -20,6 +20,6 @@ def publish(events: Iterable[SessionEvent]) -> None:
             fields["is_new_device"] = event.is_new_device
         _log.info(f"session_{event.what}", extra=fields)
         if event.what == "ended":
-            metrics.sessions_ended.labels(event.reason).inc()
+            metrics.of(metrics.sessions_ended, event.reason).inc()
         else:
-            metrics.sign_ins.labels("adopted" if event.reason == "adopted" else "created").inc()
+            metrics.of(metrics.sign_ins, "adopted" if event.reason == "adopted" else "created").inc()

@@ -7,7 +7,8 @@ ended remain.
 
 import os
 from collections.abc import Iterable
-from typing import get_args
+from functools import cache
+from typing import TypeVar, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.metrics_core import Metric
@@ -17,6 +18,8 @@ from prometheus_client.registry import Collector
 from session_service.errors import SessionEnded, SessionLimitReached, SignInRateExceeded
 from session_service.records import EndReason, LimitPolicy
 from session_service.rules.observing import WouldRefuse
+
+Labelled = TypeVar("Labelled", Counter, Histogram)
 
 _own = CollectorRegistry()
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -116,6 +119,12 @@ auth_server_calls = _counter(
 )
 
 info = _gauge("info", "The running release.", "version", over_workers="livemax")
+
+
+@cache
+def of(metric: Labelled, *values: str) -> Labelled:
+    """Return the part of *metric* for the *values* of its labels, as `labels` does, which takes a lock each time."""
+    return metric.labels(*values)
 
 
 def exposition(more: Iterable[Metric]) -> bytes:

@@ -15,10 +15,11 @@ from typing import Any
 import jwt
 from cachetools import LRUCache
 from flask_jwt_extended import JWTManager
+from jwt.algorithms import HMACAlgorithm
 
 from session_service.auth_server.claims import ClaimProblem, check_claims, read_claims
 from session_service.auth_server.jwks import VerificationKeys
-from session_service.auth_server.keys import Key
+from session_service.auth_server.keys import HMAC_ALGORITHMS, Key
 from session_service.clock import utcnow
 from session_service.config import Settings
 from session_service.records import Token
@@ -33,6 +34,18 @@ MAX_REMEMBERED = 10_000
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 """RFC 7515 section 7.1 with the base64url of section 2: no padding, no white space."""
 
+
+class _CheckedSecret(HMACAlgorithm):
+    """HMAC with a secret that `keys.shared_secret` has examined at start. PyJWT examines it again for each token."""
+
+    def prepare_key(self, key: str | bytes) -> bytes:
+        return key.encode() if isinstance(key, str) else key
+
+
+_PYJWT = jwt.PyJWT()
+for _name in HMAC_ALGORITHMS:
+    _PYJWT._jws.unregister_algorithm(_name)
+    _PYJWT._jws.register_algorithm(_name, _CheckedSecret(getattr(HMACAlgorithm, f"SHA{_name[2:]}")))
 
 _REFUSALS: list[tuple[type[jwt.InvalidTokenError], str, str]] = [
     (jwt.ExpiredSignatureError, "expired", ""),
@@ -125,7 +138,7 @@ class TokenVerifier:
 
     def _decode(self, encoded: str, key: Key) -> dict[str, Any]:
         settings = self._settings
-        return jwt.decode(
+        return _PYJWT.decode(
             encoded,
             key.material,
             algorithms=list(key.algorithms),

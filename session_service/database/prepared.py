@@ -61,7 +61,7 @@ class _Compiled:
         compiled: SQLCompiler = statement.compile(dialect=_POSTGRESQL)
         processors = {
             name: bind.type.dialect_impl(_POSTGRESQL).bind_processor(_POSTGRESQL)
-            for name, bind in compiled.binds.items()
+            for bind, name in compiled.bind_names.items()
         }
         self.statement = Statement(b"session_service_%d" % next(_numbers), compiled.string.encode())
         self._order = compiled.positiontup or []

@@ -160,12 +160,12 @@ def insert_session(session: StoredSession, reason: CreationReason, by: str) -> N
 
 def remember_token(token: Token, session_id: int, *, now: datetime, idle: timedelta | None) -> None:
     """Remember that *token* belongs to this session, if it is active; may be repeated."""
-    run_prepared(statements.REMEMBER_TOKEN, of_remembered(token, session_id, now, idle, is_opener=False))
+    run_prepared(statements.REMEMBER_TOKEN, of_remembered(token, session_id, now, idle))
 
 
-def remember_opener(token: Token, session_id: int, *, now: datetime, idle: timedelta | None) -> None:
-    """Remember with the commit that *token* created this session."""
-    run_at_commit(statements.REMEMBER_TOKEN, of_remembered(token, session_id, now, idle, is_opener=True))
+def remember_opener(token: Token, session_id: int) -> None:
+    """Remember with the commit that *token* created this session, which is new."""
+    run_at_commit(statements.ADD_OPENER, {"token_key": token.key, "of_id": session_id, "until": token.expires_at})
 
 
 def mark_ended(session_id: int, end: End, idle: timedelta | None) -> bool:

@@ -15,12 +15,9 @@ def of_moment(now: datetime, idle: timedelta | None) -> dict[str, datetime]:
     return {"now": now, "idle_since": _BEGINNING if idle is None else now - idle}
 
 
-def of_remembered(
-    token: Token, session_id: int, now: datetime, idle: timedelta | None, *, is_opener: bool
-) -> dict[str, object]:
+def of_remembered(token: Token, session_id: int, now: datetime, idle: timedelta | None) -> dict[str, object]:
     """Return the parameters of `statements.REMEMBER_TOKEN`."""
-    values = {"token_key": token.key, "until": token.expires_at, "opens": is_opener}
-    return {**values, "of_id": session_id, **of_moment(now, idle)}
+    return {"token_key": token.key, "until": token.expires_at, "of_id": session_id, **of_moment(now, idle)}
 
 
 def of_end(end: End) -> dict[str, object]:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     bindparam,
     case,
     column,
+    false,
     func,
     insert,
     literal,
@@ -138,11 +139,16 @@ _TOKEN_OF_ACTIVE = select(
     bindparam("token_key", type_=_tokens.c.token_key.type),
     _sessions.c.id,
     bindparam("until", type_=_tokens.c.expires_at.type),
-    bindparam("opens", type_=_tokens.c.is_opener.type),
+    false(),
 ).where(_of_id, _active)
 REMEMBER_TOKEN = _insert_unless_there(
     lambda insert_into: insert_into(_tokens).from_select(
         ["token_key", "session_id", "expires_at", "is_opener"], _TOKEN_OF_ACTIVE
+    )
+)
+ADD_OPENER = Prepared(
+    insert(_tokens).values(
+        token_key=bindparam("token_key"), session_id=bindparam("of_id"), expires_at=bindparam("until"), is_opener=True
     )
 )
 ADD_OWNER = _insert_unless_there(lambda insert_into: insert_into(_owners).values(user_id=bindparam("of_user")))

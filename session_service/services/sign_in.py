@@ -134,7 +134,7 @@ class SignIn:
             session_queries.mark_ended_at_commit(one, End("replaced", by.name, now, created.id), idle)
         limit = End("limit", by.name, now, created.id)
         evicted = [session_queries.mark_ended_at_commit(one, limit, idle) for one in plan.evicted]
-        session_queries.remember_opener(token, created.id, now=now, idle=idle)
+        session_queries.remember_opener(token, created.id)
         return created, evicted
 
     def _settled_plan(self, token: Token, state: SignInState, by: Principal, now: datetime) -> SignInPlan:
@@ -158,7 +158,9 @@ class SignIn:
         return plan
 
     def _limits_of(self, token: Token) -> SignInLimits:
-        return replace(self._limits, max_sessions=self._settings.max_sessions(token))
+        allowed = self._settings.max_sessions(token)
+        is_usual = allowed == self._limits.max_sessions  # a copy takes longer than the plan
+        return self._limits if is_usual else replace(self._limits, max_sessions=allowed)
 
     def _refused(
         self, refusal: SignInRefusal, token: Token, state: SignInState, by: Principal, now: datetime

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from io import BytesIO
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flask import Flask
 
@@ -31,7 +31,7 @@ from session_service.views.guards import observed_client
 from session_service.views.json_answers import to_json
 from session_service.views.parsing import MAX_BODY_BYTES, parse_json
 from session_service.views.request_hooks import BEGAN_AT, FAILED, HEADERS, Failure, begin, end, report
-from session_service.views.schemas import SessionCreate
+from session_service.views.schemas import load_sign_in
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
@@ -42,8 +42,6 @@ NOT_PLAIN = ("HTTP_ORIGIN", "HTTP_TRANSFER_ENCODING")
 """A page of another origin, or a body of unknown length: for Flask."""
 
 _STATUS_LINES = {200: "200 OK", 201: "201 CREATED"}
-_SIGN_IN = SessionCreate()
-_active = metrics.validations.labels("active")
 
 
 class _Answer(NamedTuple):
@@ -103,7 +101,7 @@ class FastPath:
         if not token or not session:
             return None
         body = self._built.sessions.validate(session, token=token)
-        _active.inc()
+        metrics.of(metrics.validations, "active").inc()
         headers = validation.identity_headers(session.id, token.user_id)
         return _Answer(200, body, token.user_id, session.id, headers)
 
@@ -171,14 +169,10 @@ def _read_claimed(environ: Environ) -> dict[str, Any] | None:
         InvalidJson, marshmallow.ValidationError: Flask finds the same.
     """
     if not _has_body(environ):
-        return _loaded({})
+        return load_sign_in({})
     length = int(environ["CONTENT_LENGTH"])
     if length > MAX_BODY_BYTES or environ.get("CONTENT_TYPE") != "application/json":
         return None
     body = environ["wsgi.input"].read(length)
     environ["wsgi.input"] = BytesIO(body)
-    return _loaded(parse_json(body)) if len(body) == length else None
-
-
-def _loaded(claimed: Any) -> dict[str, Any]:
-    return cast(dict[str, Any], _SIGN_IN.load(claimed))
+    return load_sign_in(parse_json(body)) if len(body) == length else None

@@ -1,9 +1,10 @@
 """The marshmallow schemas of requests and answers. Their descriptions are part of the OpenAPI document."""
 
-from typing import Any
+from typing import Any, cast
 
 from marshmallow import EXCLUDE, Schema, fields
 
+from session_service.rules.identifiers import is_short_text
 from session_service.views.fields import Flag, SessionIds, Text, UserId, Vocabulary, instant
 
 
@@ -29,6 +30,25 @@ class SessionCreate(Schema):
     browser = Text("The browser's name.", "Chrome")
     ip_address = Text("The client's own idea of its address; `unknown` is ignored.", "203.0.113.7")
     end = SessionIds("Sessions of the user's own that end in the same transaction, to make room for this one.")
+
+
+_SIGN_IN = SessionCreate()
+_TEXTS = {name: None for name, field in _SIGN_IN.fields.items() if isinstance(field, Text)}
+
+
+def load_sign_in(claimed: Any) -> dict[str, Any]:
+    """Return what `SessionCreate` loads from a parsed body; plain texts do not need marshmallow.
+
+    Raises:
+        ValidationError: as `SessionCreate` does.
+    """
+    if type(claimed) is dict and claimed.keys() <= _TEXTS.keys() and all(map(_is_plain, claimed.values())):
+        return {**_TEXTS, **claimed, "end": []}
+    return cast(dict[str, Any], _SIGN_IN.load(claimed))
+
+
+def _is_plain(value: object) -> bool:
+    return type(value) is str and is_short_text(value)
 
 
 class SessionResponse(Answer):

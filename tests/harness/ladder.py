@@ -236,12 +236,11 @@ def put(settings: Settings, was: Was) -> StoredSession:
         "last_activity": NOON - max(was.used, was.ended if was.end else was.used),
         "expires_at": NOON - was.opened + settings.lifetime,
     }
-    opened = NOON - was.opened
     with transaction(writes=True):
         session = insert_row(**values, **columns)
         if was.token:
             token = read(settings, was.token)
-            session_queries.remember_opener(token, session.id, now=opened, idle=None)
+            session_queries.remember_opener(token, session.id)
     with transaction(writes=True):
         if was.end:
             end = End(was.end, "1", NOON - was.ended)

@@ -10,6 +10,7 @@ from typing import Any
 
 import flask_jwt_extended
 import flask_smorest
+import jwt
 import psycopg
 import pytest
 from gunicorn.workers.gthread import TConn, ThreadWorker
@@ -47,7 +48,7 @@ USED: list[tuple[type, str]] = [
     (TConn, "set_timeout"),
 ]
 
-PINNED = ["flask-jwt-extended", "flask-smorest", "gunicorn", "psycopg"]
+PINNED = ["flask-jwt-extended", "flask-smorest", "gunicorn", "psycopg", "pyjwt"]
 
 
 @pytest.mark.parametrize(
@@ -67,6 +68,16 @@ def test_what_is_overridden_is_there_with_the_same_parameters(
 @pytest.mark.parametrize(("of", "name"), USED, ids=lambda value: getattr(value, "__name__", str(value)))
 def test_what_is_used_is_there(of: type, name: str) -> None:
     assert callable(getattr(of, name))
+
+
+def test_pyjwt_verifies_by_the_algorithms_of_its_own_object() -> None:
+    mine, others = jwt.PyJWT(), jwt.PyJWT()
+    mine._jws.unregister_algorithm("HS256")
+
+    token = jwt.encode({"sub": "1"}, "a secret of the tests, long enough", "HS256")
+    with pytest.raises(jwt.InvalidAlgorithmError):
+        mine.decode(token, "a secret of the tests, long enough", ["HS256"])
+    assert others.decode(token, "a secret of the tests, long enough", ["HS256"]) == {"sub": "1"}
 
 
 @pytest.mark.parametrize("package", PINNED)
