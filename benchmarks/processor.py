@@ -33,7 +33,11 @@ def seconds_of(pid: int) -> float:
 def family(pid: int) -> Iterator[int]:
     """Yield the ids of process *pid* and its descendants."""
     yield pid
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+    try:
+        threads = [*Path(f"/proc/{pid}/task").glob("*/children")]
+    except FileNotFoundError:
+        return  # a process that has just ended
+    for children in threads:
         try:
             text = children.read_text()
         except (FileNotFoundError, ProcessLookupError):

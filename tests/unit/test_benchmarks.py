@@ -10,7 +10,7 @@ from benchmarks.measure import Turn
 from benchmarks.memory import Memory
 from benchmarks.node.express import cookie_of
 from benchmarks.plan import QUICK
-from benchmarks.processor import seconds_of
+from benchmarks.processor import family, seconds_of
 from benchmarks.report import Report
 from benchmarks.results import Results
 from benchmarks.seed import Bearer
@@ -53,6 +53,7 @@ def test_an_unknown_process_is_an_error() -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
 
+    assert [*family(process.pid)] == [process.pid]  # as for a child that ends while its family is listed
     with pytest.raises(ProcessLookupError):
         seconds_of(process.pid)
 
