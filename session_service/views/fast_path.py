@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 
 Environ = dict[str, Any]
 
-NOT_PLAIN = ("HTTP_ORIGIN", "HTTP_TRANSFER_ENCODING")
-"""A page of another origin, or a body of unknown length: for Flask."""
-
 _STATUS_LINES = {200: "200 OK", 201: "201 CREATED"}
 
 
@@ -59,6 +56,11 @@ class FastPath:
     def __init__(self, app: Flask, built: Components, lookup: PlainLookup) -> None:
         self.otherwise: WSGIApplication = app.wsgi_app
         self._app, self._built, self._lookup = app, built, lookup
+        # A body of unknown length; a page that may be of another origin; without trusted proxies, a header that
+        # `guards` warns of.
+        self._not_plain = ["HTTP_TRANSFER_ENCODING"]
+        self._not_plain += ["HTTP_ORIGIN"] if built.settings.CORS_ALLOWED_ORIGINS else []
+        self._not_plain += ["HTTP_X_FORWARDED_FOR"] if built.settings.TRUSTED_PROXY_HOPS == 0 else []
         self._answers: dict[tuple[str, str], Callable[[Environ], _Answer | None]] = {
             ("GET", validation.PATH): self._validate,
             ("GET", sessions.LIST_PATH): self._my_sessions,
@@ -147,10 +149,7 @@ class FastPath:
 
     def _bearer(self, environ: Environ) -> str | None:
         """Return the text of the token of a plain request; None if there is none, or something is special."""
-        if any(name in environ for name in NOT_PLAIN):
-            return None
-        # Without trusted proxies, the first of these headers is warned of (`guards`).
-        if self._built.settings.TRUSTED_PROXY_HOPS == 0 and "HTTP_X_FORWARDED_FOR" in environ:
+        if any(name in environ for name in self._not_plain):
             return None
         scheme, credentials = split_credentials(environ.get("HTTP_AUTHORIZATION", ""))
         return credentials if scheme == "bearer" else None
