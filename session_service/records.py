@@ -160,7 +160,7 @@ class DescribedDevice(TypedDict):
 
 
 class UnendedSession(NamedTuple):
-    """The columns of a session without a recorded end that the purge needs, and `validate` for most tokens."""
+    """The columns of a session without a recorded end that the purge needs, and the fast path for most tokens."""
 
     user_id: str
     id: int

@@ -16,9 +16,9 @@ from session_service import deadline
 
 T = TypeVar("T")
 
-STALE = {"0A000", "26000"}
-"""PostgreSQL's feature_not_supported and invalid_sql_statement_name: a statement was prepared before a column's type
-changed, or is not prepared any more. Its connection is closed."""
+STALE = {"0A000", "26000", "42P05"}
+"""PostgreSQL's feature_not_supported, invalid_sql_statement_name and duplicate_prepared_statement: a statement was
+prepared before a column's type changed, is not prepared any more, or is already. Its connection is closed."""
 
 
 class BoundedConnection(psycopg.Connection[Any]):

@@ -73,6 +73,8 @@ def engine_options(url: str, connections: int) -> dict[str, Any]:
     connect_args = {
         # psycopg prepares nothing by itself: it would deallocate all statements after an error, ours too.
         "prepare_threshold": None,
+        # By default it is the database's; `round_trip` converts texts without asking.
+        "client_encoding": "utf8",
         # The URL may name a schema here (`?options=-csearch_path%3D…`).
         "options": f"{given.query.get('options', '')} {ours}".strip(),
         **({} if "tcp_user_timeout" in given.query else {"tcp_user_timeout": wait}),

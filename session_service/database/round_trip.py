@@ -49,7 +49,7 @@ class PreparedStatement:
         self._formats = [Format.BINARY] * described.nparams
 
     def dump(self, values: Sequence[Any]) -> Sequence[Buffer | None]:
-        """Return *values* as PostgreSQL reads them."""
+        """Return *values* as PostgreSQL reads them. A number must fit the type of its parameter: nothing checks it."""
         return self._adapter.dump_sequence(values, ()) if values else ()
 
     def send(self, connection: PGconn, dumped: Sequence[Buffer | None]) -> None:
@@ -98,7 +98,7 @@ def run_together(
             one.send(connection, values)
         if commits:
             connection.send_query_params(b"COMMIT", None)
-        answers = _exchange(driver, begins + len(prepared) + commits)
+        answers = [_accepted(answer) for answer in _exchange(driver, begins + len(prepared) + commits)]
     return [one.load(answer) for one, answer in zip(prepared, answers[begins:], strict=False)]
 
 
@@ -111,7 +111,10 @@ def _prepare(driver: BoundedConnection, statements: Sequence[Statement]) -> list
                 driver.pgconn.send_prepare(name, sql)
                 driver.pgconn.send_describe_prepared(name)
             answers = _exchange(driver, 2 * len(new))
-        known |= {name: PreparedStatement(name, answer) for name, answer in zip(new, answers[1::2], strict=True)}
+        # Those before one that failed are prepared nevertheless, and cannot be prepared again.
+        for name, parsed, described in zip(new, answers[::2], answers[1::2], strict=True):
+            _accepted(parsed)
+            known[name] = PreparedStatement(name, _accepted(described))
     return [known[one.name] for one in statements]
 
 
@@ -129,9 +132,9 @@ def _pipeline(driver: BoundedConnection) -> Iterator[None]:
 
 
 def _exchange(driver: BoundedConnection, number: int) -> list[PGresult]:
-    """Send what is in libpq's buffer, and return the answers to so many statements; raise the first error."""
+    """Send what is in libpq's buffer, and return the answers to so many statements, errors too."""
     driver.pgconn.pipeline_sync()
-    return [_accepted(answer) for answer in driver.wait(_answers(driver.pgconn, number))]
+    return driver.wait(_answers(driver.pgconn, number))
 
 
 def _answers(connection: PGconn, number: int) -> Generator[Any, Any, list[PGresult]]:

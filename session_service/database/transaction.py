@@ -113,7 +113,9 @@ def attempt(connections: Connections) -> Iterator[None]:
         DatabaseUnavailable: as `transaction` does.
         BulkheadFull: all connections of this process wait for answers.
     """
-    with connections.bulkhead:
+    with connections.bulkhead as waited:
+        if waited:
+            metrics.database_wait.observe(waited)
         try:
             with connections.one() as connection:
                 token = _current.set(_Transaction(connection))

@@ -7,6 +7,7 @@ that the token is used on. If none of them tells, the token has no session.
 from datetime import datetime
 from typing import Any, assert_never
 
+from session_service import metrics
 from session_service.clock import as_text, in_words
 from session_service.config import Settings
 from session_service.database import session_queries
@@ -49,7 +50,7 @@ def current_session(
 
 
 class PlainLookup:
-    """Finds a token's session where there is nothing to decide and nothing to write, as `validate` mostly has it.
+    """Finds a token's session where there is nothing to decide and nothing to write, as it mostly is for the fast path.
 
     It needs no application context, and reports nothing if the database does not answer.
     """
@@ -78,7 +79,7 @@ class PlainLookup:
         """
         if not self._interval:
             return None
-        with attempt(self._connections):
+        with attempt(self._connections), metrics.connections_in_use.track_inprogress():
             session, active = session_queries.get_only_unended_and_list(token, now, self._idle)
         return (session, active) if session and self._is_plain(session, now) else None
 

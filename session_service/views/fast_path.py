@@ -8,7 +8,7 @@ The first two are answered for a token that was verified before and has exactly 
 nothing to write. A sign-in is answered if it succeeds. Any other request, and any doubt or error, goes on to Flask,
 which decides as if nothing had been tried; only a sign-in is not tried twice: Flask answers the error that it ended
 with. Answers, log lines and metrics are the same both ways (`tests/integration/test_fast_path.py`). `app.create_app`
-puts this in front; without it everything works, but these requests cost two or three times as much.
+puts this in front; without it everything works, but these requests cost two to five times as much.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,6 +22,7 @@ from flask import Flask
 from session_service import metrics
 from session_service.clock import utcnow
 from session_service.components import Components
+from session_service.errors import AuthServerUnavailable
 from session_service.records import Token
 from session_service.services.answers import CreatedSession
 from session_service.services.current_session import PlainLookup
@@ -74,7 +75,8 @@ class FastPath:
         if find_answer is None:
             return self.otherwise(environ, start_response)
         environ[BEGAN_AT] = began_at = monotonic()
-        request_id = begin(environ.get("HTTP_X_REQUEST_ID"), began_at)
+        # Flask uses the same id, if the request goes on.
+        environ["HTTP_X_REQUEST_ID"] = request_id = begin(environ.get("HTTP_X_REQUEST_ID"), began_at)
         try:
             answer = find_answer(environ)
         except Exception:  # whatever it was, Flask meets it again and says so
@@ -125,7 +127,11 @@ class FastPath:
         if environ.get("SCRIPT_NAME") or not (encoded := self._bearer(environ)):
             return None
         now = utcnow()
-        token = self._built.tokens.verify(encoded, now)
+        try:
+            token = self._built.tokens.verify(encoded, now)
+        except AuthServerUnavailable as error:  # which may have been waited for
+            environ[FAILED] = Failure(error, None)
+            return None
         claimed = _read_claimed(environ)
         if claimed is None:
             return None

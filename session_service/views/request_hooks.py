@@ -25,10 +25,10 @@ HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 class Failure(NamedTuple):
-    """How a request of a user ended in front of Flask."""
+    """How a request ended in front of Flask."""
 
     error: Exception
-    user_id: str
+    user_id: str | None
 
 
 View = TypeVar("View", bound=Callable[..., object])

@@ -15,7 +15,7 @@ from flask import Flask
 from sqlalchemy import text
 from werkzeug.test import Client, TestResponse
 
-from session_service import metrics
+from session_service import metrics, request_id
 from session_service.database.engine import db
 from session_service.views.fast_path import FastPath
 from tests.harness import hostile
@@ -441,6 +441,28 @@ def test_a_sign_in_that_fails_is_not_tried_again(ways: MakeWays, monkeypatch: py
     assert fast == alone
     assert fast.status == "500 INTERNAL SERVER ERROR"
     assert len(calls) == 2  # one for each way
+
+
+@pytest.mark.parametrize("path", [PATH, CREATE])
+def test_a_request_that_goes_on_keeps_its_id(ways: MakeWays, caplog: pytest.LogCaptureFixture, path: str) -> None:
+    both = ways(SESSION_LIMIT_POLICY="reject", MAX_SESSIONS_PER_USER=1)
+    sign_in_both(both, "first")
+    ids: list[str | None] = []
+
+    def note_id(_record: logging.LogRecord) -> bool:
+        ids.append(request_id.current.get())
+        return True
+
+    caplog.handler.addFilter(note_id)
+    client = Client(both.app, TestResponse)
+    headers = bearer(make_token(101, n="unknown"))  # for Flask to decide
+
+    answer = client.open(path, method="POST" if path == CREATE else "GET", headers=headers)
+
+    caplog.handler.removeFilter(note_id)
+    assert answer.status_code == (409 if path == CREATE else 200)
+    assert set(ids) == {answer.headers["X-Request-ID"]}
+    assert len(ids[0] or "") == 32
 
 
 def test_a_sign_in_without_its_tables_is_unavailable_both_ways(ways: MakeWays) -> None:

@@ -15,6 +15,8 @@ import psycopg
 import pytest
 from gunicorn.workers.gthread import TConn, ThreadWorker
 from packaging.requirements import Requirement
+from psycopg import generators
+from psycopg._py_transformer import Transformer
 
 from session_service.auth_server.tokens import AuthServerTokens
 from session_service.database.driver import BoundedConnection
@@ -48,6 +50,20 @@ USED: list[tuple[type, str]] = [
     (TConn, "set_timeout"),
 ]
 
+OF_PSYCOPG: list[tuple[Any, str, list[str]]] = [
+    (Transformer, "set_dumper_types", ["self", "types", "format"]),
+    (Transformer, "set_loader_types", ["self", "types", "format"]),
+    (Transformer, "dump_sequence", ["self", "params", "formats"]),
+    (Transformer, "set_pgresult", ["self", "result", "set_loaders", "format"]),
+    (Transformer, "load_rows", ["self", "row0", "row1", "make_row"]),
+    (generators, "_execute", ["pgconn"]),
+    (generators, "_send", ["pgconn"]),
+    (generators, "_fetch_many", ["pgconn"]),
+    (psycopg.errors, "error_from_result", ["result", "encoding"]),
+]
+"""What `database/round_trip.py` uses and psycopg's documentation does not describe: its Python version, because the
+compiled one, which has the same, tells no parameters."""
+
 PINNED = ["flask-jwt-extended", "flask-smorest", "gunicorn", "psycopg", "pyjwt"]
 
 
@@ -68,6 +84,11 @@ def test_what_is_overridden_is_there_with_the_same_parameters(
 @pytest.mark.parametrize(("of", "name"), USED, ids=lambda value: getattr(value, "__name__", str(value)))
 def test_what_is_used_is_there(of: type, name: str) -> None:
     assert callable(getattr(of, name))
+
+
+@pytest.mark.parametrize(("of", "name", "parameters"), OF_PSYCOPG, ids=lambda value: getattr(value, "__name__", "-"))
+def test_what_converts_values_and_rows_has_the_same_parameters(of: Any, name: str, parameters: list[str]) -> None:
+    assert list(inspect.signature(getattr(of, name)).parameters) == parameters
 
 
 def test_pyjwt_verifies_by_the_algorithms_of_its_own_object() -> None:
