@@ -180,10 +180,10 @@ def _commit(current: _Transaction) -> None:
     current.events = [SessionEvent._make(row) for row in written]
     if is_command:
         _count_ends_of_command(current.events)
-    _commit_rest(current.connection)
+    commit_rest(current.connection)
 
 
-def _commit_rest(connection: Connection) -> None:
+def commit_rest(connection: Connection) -> None:
     """Commit, unless that is done, and let SQLAlchemy know."""
     run_all(connection, (), commits=True)
     connection.commit()
@@ -228,7 +228,7 @@ def commit_so_far() -> None:
 
     Its id is higher than those of all transactions that are committed by now, which is the order of events.
     """
-    _commit_rest(connection())
+    commit_rest(connection())
     db.connections.begin(connection(), writes=True)
 
 

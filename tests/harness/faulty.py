@@ -22,7 +22,7 @@ from session_service.database import connections, session_queries, statements
 from session_service.database.engine import db
 from session_service.database.models import SessionToken, UserSession
 from session_service.database.publishing import publish_created
-from session_service.database.transaction import connection, execute, run_prepared
+from session_service.database.transaction import commit_rest, connection, execute, run_prepared
 from session_service.records import CreationReason, End, ObservedDevice, SignInState, StoredSession, Token
 
 PAUSE = 0.15
@@ -30,9 +30,12 @@ PAUSE = 0.15
 
 def _let_go() -> None:
     """Commit, and with that let go of every lock; go on in a transaction that may write."""
-    connection().commit()
+    commit_rest(connection())
     sleep(PAUSE)
-    connection().begin()
+    if connection().dialect.name == "sqlite":
+        connection().begin()
+    else:
+        db.connections.begin(connection(), writes=True)
 
 
 def _then_let_go(function: Callable[..., Any]) -> Callable[..., Any]:
