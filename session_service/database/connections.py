@@ -64,7 +64,7 @@ class Connections:
             return
         driver_of(connection).begins = True
         if takes_long:
-            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            lift_time_limit(connection)
 
     def take(self) -> tuple[Connection, BoundedConnection]:
         """Return the connection to PostgreSQL that was used last, or a new one."""
@@ -123,6 +123,11 @@ class _Held:
 
     def __exit__(self, *_error: object) -> None:
         self._connections.give_back(self._connection, self._driver)
+
+
+def lift_time_limit(connection: Connection) -> None:
+    """Let the statements of the current transaction on PostgreSQL take as long as they take."""
+    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
 
 
 def _reset(connection: Connection, driver: BoundedConnection) -> bool:

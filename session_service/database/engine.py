@@ -19,7 +19,7 @@ from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from session_service import deadline
-from session_service.database.connections import LONG, WRITES, Connections
+from session_service.database.connections import LONG, WRITES, Connections, lift_time_limit
 from session_service.database.driver import BoundedConnection, driver_of
 from session_service.database.models import Base
 from session_service.database.urls import database_url
@@ -143,7 +143,7 @@ def _begin_on_postgresql(connection: Connection) -> None:
     takes_long = options.get(LONG, False)
     driver.begins = options.get(WRITES, True) or takes_long
     if takes_long:
-        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        lift_time_limit(connection)
 
 
 def _begin_if_due(connection: Connection, *_statement: object) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from session_service.database.driver import STALE, BoundedConnection, driver_of
-from session_service.database.round_trip import Result, Statement, run_one, run_together
+from session_service.database.round_trip import Statement, run_one, run_together
 
 Values = Mapping[str, Any]
 
@@ -100,7 +100,7 @@ class Prepared:
             return run_all(connection, [(self, values)])[0]
         compiled = self.compiled
         try:
-            return _rows(run_one(driver, compiled.statement, compiled.ordered(values)))
+            return _Rows(*run_one(driver, compiled.statement, compiled.ordered(values)))
         except psycopg.Error as error:
             raise _as_of_sqlalchemy(connection, driver, error) from error
 
@@ -140,13 +140,9 @@ def run_all(
         return []  # nothing was done, so there is nothing to commit
     begins, driver.begins = driver.begins, False
     try:
-        return [_rows(result) for result in run_together(driver, ordered, begins=begins, commits=commits)]
+        return [_Rows(*result) for result in run_together(driver, ordered, begins=begins, commits=commits)]
     except psycopg.Error as error:
         raise _as_of_sqlalchemy(connection, driver, error) from error
-
-
-def _rows(result: Result) -> _Rows:
-    return _Rows(*result)
 
 
 @contextmanager

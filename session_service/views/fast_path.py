@@ -97,12 +97,12 @@ class FastPath:
         return [body]
 
     def _validate(self, environ: Environ) -> _Answer | None:
-        if _has_body(environ) or not (encoded := self._bearer(environ)):
-            return None
         now = utcnow()
-        token = self._built.tokens.remembered(encoded, now)
-        session = token and self._lookup(token, now)
-        if not token or not session:
+        if not (known := self._known(environ, now)):
+            return None
+        _, token = known
+        session = self._lookup(token, now)
+        if session is None:
             return None
         body = self._built.sessions.validate(session, token=token)
         metrics.of(metrics.validations, "active").inc()
@@ -110,12 +110,12 @@ class FastPath:
         return _Answer(200, body, token.user_id, session.id, headers)
 
     def _my_sessions(self, environ: Environ) -> _Answer | None:
-        if environ.get("QUERY_STRING") or _has_body(environ) or not (encoded := self._bearer(environ)):
-            return None
         now = utcnow()
-        token = self._built.tokens.remembered(encoded, now)
-        found = token and self._lookup.with_list(token, now)
-        if not token or not found:
+        if environ.get("QUERY_STRING") or not (known := self._known(environ, now)):
+            return None
+        encoded, token = known
+        found = self._lookup.with_list(token, now)
+        if found is None:
             return None
         session, active = found
         body = self._built.sessions.present_list(
@@ -152,6 +152,12 @@ class FastPath:
             return self._built.sign_in.create_session(
                 claimed, by=principal_of(token, encoded), token=token, client=client, now=now
             )
+
+    def _known(self, environ: Environ, now: datetime) -> tuple[str, Token] | None:
+        """Return the text of the token of a plain request without a body, and what it says; None if it is new."""
+        encoded = None if _has_body(environ) else self._bearer(environ)
+        token = self._built.tokens.remembered(encoded, now) if encoded else None
+        return (encoded, token) if encoded and token else None
 
     def _bearer(self, environ: Environ) -> str | None:
         """Return the text of the token of a plain request; None if there is none, or something is special."""

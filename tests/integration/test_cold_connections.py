@@ -7,6 +7,7 @@ from sqlalchemy import make_url, text
 
 from session_service.app import create_app
 from session_service.database.engine import db
+from tests.harness.rows import missing_table
 from tests.harness.support import make_token, settings, sign_in_with
 
 
@@ -15,16 +16,8 @@ def test_a_table_that_is_back_can_be_used_at_once(new_app: Flask, table: str) ->
     client = new_app.test_client()
     headers = {"Authorization": f"Bearer {make_token(74)}"}
 
-    def rename(old: str, new: str) -> None:
-        with new_app.app_context():
-            db.session.execute(text(f"ALTER TABLE {old} RENAME TO {new}"))
-            db.session.commit()
-
-    rename(table, "elsewhere")
-    try:
+    with missing_table(new_app, table):
         meanwhile = [client.post("/sessions/create", headers=headers).status_code for _ in range(2)]
-    finally:
-        rename("elsewhere", table)
 
     assert meanwhile == [503, 503]
     assert client.post("/sessions/create", headers=headers).status_code == 201
@@ -32,9 +25,7 @@ def test_a_table_that_is_back_can_be_used_at_once(new_app: Flask, table: str) ->
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_texts_are_stored_as_they_are_whatever_encoding_a_connection_asks_for(
-    database_url: str,
-) -> None:
+def test_texts_are_stored_as_they_are_whatever_encoding_a_connection_asks_for(database_url: str) -> None:
     url = make_url(database_url).update_query_dict({"client_encoding": "latin1"}).render_as_string(hide_password=False)
     app = create_app(settings(DATABASE_URL=url, USER_ID_TYPE="string"))
     sign_in_with(app.test_client())("Zoë").get("/sessions/my-sessions")

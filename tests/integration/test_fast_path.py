@@ -21,6 +21,7 @@ from session_service.views.fast_path import FastPath
 from tests.harness import hostile
 from tests.harness.hostile import CREDENTIALS
 from tests.harness.ladder import HOME, NOON, TABLE, put
+from tests.harness.rows import missing_table
 from tests.harness.support import CHROME, FIREFOX, IPHONE, MakeApp, components_of, make_token, respelt, sign_in_with
 
 PATH, LIST, CREATE = "/sessions/validate", "/sessions/my-sessions", "/sessions/create"
@@ -300,15 +301,8 @@ def test_an_outage_is_reported_once_and_both_ways_alike(ways: MakeWays) -> None:
     with at():
         sign_in_with(both.app.test_client())(token=(token := make_token(74, n="outage")))
         both.ask(headers=bearer(token))
-        with both.app.app_context():
-            db.session.execute(text("ALTER TABLE session_tokens RENAME TO elsewhere"))
-            db.session.commit()
-        try:
+        with missing_table(both.app, "session_tokens"):
             fast, alone = both.ask(headers=bearer(token)), both.ask_flask(headers=bearer(token))
-        finally:
-            with both.app.app_context():
-                db.session.execute(text("ALTER TABLE elsewhere RENAME TO session_tokens"))
-                db.session.commit()
 
         assert fast == alone
         assert fast.status == "503 SERVICE UNAVAILABLE"
@@ -469,15 +463,8 @@ def test_a_sign_in_without_its_tables_is_unavailable_both_ways(ways: MakeWays) -
     both = ways()
     with at():
         sign_in_both(both, "before")
-        with both.app.app_context():
-            db.session.execute(text("ALTER TABLE session_tokens RENAME TO elsewhere"))
-            db.session.commit()
-        try:
+        with missing_table(both.app, "session_tokens"):
             fast, alone = sign_in_both(both, "meanwhile")
-        finally:
-            with both.app.app_context():
-                db.session.execute(text("ALTER TABLE elsewhere RENAME TO session_tokens"))
-                db.session.commit()
 
     assert fast == alone
     assert fast.status == "503 SERVICE UNAVAILABLE"

@@ -7,10 +7,9 @@ import pytest
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import text
 
-from session_service.database.engine import db
 from tests.harness.devices import HOME, count, device
+from tests.harness.rows import missing_table
 from tests.harness.support import CHROME, IPHONE, MakeApp, SignIn, body, make_token, sign_in_with
 
 CREDENTIALS = {"backend": "a-secret-of-the-backend"}
@@ -160,15 +159,8 @@ def test_a_user_id_of_any_text_is_one_line_of_a_header(make_app: MakeApp, user_i
 def test_a_database_that_does_not_answer_is_neither_yes_nor_no(tmp_path: Path, make_app: MakeApp) -> None:
     app = make_app()
     laptop = sign_in_with(app.test_client())()
-    with app.app_context():
-        db.session.execute(text("ALTER TABLE session_tokens RENAME TO elsewhere"))
-        db.session.commit()
-    try:
+    with missing_table(app, "session_tokens"):
         response = laptop.get("/sessions/validate")
-    finally:
-        with app.app_context():
-            db.session.execute(text("ALTER TABLE elsewhere RENAME TO session_tokens"))
-            db.session.commit()
 
     assert (response.status_code, response.json["code"]) == (503, "database_unavailable")
     assert response.headers["Retry-After"] == "1"
