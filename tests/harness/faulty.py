@@ -70,11 +70,16 @@ def _end_all_that_were_seen(user_id: str, end: End, idle: timedelta | None, **kw
     return _mark_all_ended(user_id, end, idle, **kwargs)
 
 
-def _list_by_token_from_memory(token: Token) -> Any:
+def _then_from_memory(find: Callable[[Token], Any]) -> Callable[[Token], Any]:
     """Keep in the process what a token stands for, as a cache does."""
-    if not _memory.get(token.key):
-        _memory[token.key] = _list_by_token(token)
-    return _memory[token.key]
+    memory: dict[bytes, Any] = {}
+
+    def call(token: Token) -> Any:
+        if not memory.get(token.key):
+            memory[token.key] = find(token)
+        return memory[token.key]
+
+    return call
 
 
 def _remember_without_looking(token: Token, session_id: int, **_now: Any) -> None:
@@ -117,19 +122,20 @@ def _write(session_id: int, values: dict[str, Any]) -> None:
     execute(update(UserSession).where(UserSession.id == session_id).values(values))
 
 
-_lock_and_read_state, _mark_ended, _mark_all_ended, _list_by_token = (
+_lock_and_read_state, _mark_ended, _mark_all_ended = (
     session_queries.lock_and_read_state,
     session_queries.mark_ended,
     session_queries.mark_all_ended,
-    session_queries.list_by_token,
 )
-_memory: dict[bytes, Any] = {}
 
 FAULTS: dict[str, dict[str, Callable[..., Any]]] = {
     "surveys outside the lock": {"lock_and_read_state": _survey_and_let_go},
     "touch writes the row back": {"mark_activity": _write_whole_row_back},
     "ends without looking": {"mark_ended": _end_without_looking, "mark_all_ended": _end_all_that_were_seen},
-    "remembers sessions": {"list_by_token": _list_by_token_from_memory},
+    "remembers sessions": {
+        "list_by_token": _then_from_memory(session_queries.list_by_token),
+        "get_only_unended": _then_from_memory(session_queries.get_only_unended),
+    },
     "remembers tokens without looking": {
         "remember_token": _remember_without_looking,
         "list_recent": _then_let_go(session_queries.list_recent),
