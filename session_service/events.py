@@ -4,14 +4,14 @@ import logging
 from collections.abc import Iterable
 
 from session_service import metrics
-from session_service.records import SessionEvent
+from session_service.records import WrittenEvent
 
 _LOGGED = ("session_id", "user_id", "reason", "successor_id", "because")
 
 _log = logging.getLogger(__name__)
 
 
-def publish(events: Iterable[SessionEvent]) -> None:
+def publish(events: Iterable[WrittenEvent]) -> None:
     """Log and count each event."""
     for event in events:
         fields = {name: getattr(event, name) for name in _LOGGED}

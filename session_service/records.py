@@ -120,6 +120,19 @@ class SessionEvent(NamedTuple):
     """For `created`: whether no earlier session of the user, of those on record, was on this device."""
 
 
+class WrittenEvent(NamedTuple):
+    """What a `SessionEvent` says, as the process that wrote it knows it."""
+
+    what: Literal["created", "ended"]
+    session_id: int
+    user_id: str
+    reason: EndReason | CreationReason
+    initiated_by: str | None
+    successor_id: int | None
+    because: Because | None
+    is_new_device: bool | None
+
+
 class StoredSession(NamedTuple):
     """The columns of a row of `sessions` that rules and answers need."""
 

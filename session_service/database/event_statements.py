@@ -1,6 +1,6 @@
 """The statements that write events; `event_queries` says how events are read."""
 
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from sqlalchemy import (
     BigInteger,
@@ -19,8 +19,8 @@ from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects import postgresql, sqlite
 
 from session_service.database.models import SessionEventRow, UserSession
-from session_service.database.prepared import Prepared
-from session_service.records import SessionEvent
+from session_service.database.prepared import Prepared, Values
+from session_service.records import SessionEvent, WrittenEvent
 
 _sessions = cast(Table, UserSession.__table__)
 _events = cast(Table, SessionEventRow.__table__)
@@ -42,10 +42,12 @@ def current_xact(connection: Connection) -> ColumnElement[int]:
 
 
 def _add(insert_into: Any, xact: Any, what: str, names: list[str], **more: Any) -> Any:
-    """Return the INSERT of one event. There is no second one of a kind for a session."""
+    """Return the INSERT of one event. Its answer is the session's id, and whether the session's device is new."""
     values = {name: bindparam(name, type_=_events.c[name].type) for name in names}
     insert = insert_into(_events).values({"xact": xact, "what": literal(what, String), **values, **more})
-    return insert.on_conflict_do_nothing().returning(*EVENT_COLUMNS)
+    if what == "ended":
+        insert = insert.on_conflict_do_nothing()  # another transaction has ended the session; it is created only once
+    return insert.returning(_events.c.session_id, _events.c.is_new_device)
 
 
 def _prepared(what: str, *names: str, **more: Any) -> Prepared:
@@ -59,3 +61,19 @@ def _prepared(what: str, *names: str, **more: Any) -> Prepared:
 # Values alone, no array and no join: PostgreSQL would plan those each time, which costs more than to run them.
 ADD_CREATED = _prepared("created", is_new_device=~_earlier.exists())
 ADD_ENDED = _prepared("ended", "successor_id", "because")
+
+
+def written_event(what: Literal["created", "ended"], given: dict[int, Values], row: Any) -> WrittenEvent:
+    """Return the event that a *row* of an answer stands for; *given* are the values of the statements, by session."""
+    session_id, is_new_device = row
+    values = given[session_id]
+    return WrittenEvent(
+        what=what,
+        session_id=session_id,
+        user_id=values["user_id"],
+        reason=values["reason"],
+        initiated_by=values["initiated_by"],
+        successor_id=values.get("successor_id"),
+        because=values.get("because"),
+        is_new_device=is_new_device,
+    )

@@ -40,13 +40,14 @@ from session_service.records import (
 class EndedLater:
     """A session that ends with the commit of the transaction."""
 
-    def __init__(self, later: Later) -> None:
-        self._later = later
+    def __init__(self, ended: StoredSession, later: Later) -> None:
+        self._ended, self._later = ended, later
 
     @property
     def session(self) -> StoredSession | None:
         """The session as it is then; None if this transaction did not end it. Only after the commit."""
-        return one(self._later.answer)
+        row = self._later.answer.fetchone()
+        return self._ended._replace(last_activity=row[0], ended_at=row[1]) if row else None
 
 
 def lock_or_add_owner(user_id: str) -> None:
@@ -134,21 +135,21 @@ def lock_and_read_state(token: Token, device: ObservedDevice, recent: int) -> Si
         recent: how many `created_at` are wanted.
     """
     of_user = {"of_user": token.user_id}
-    reads: tuple[tuple[Prepared, Values], ...] = (
+    together: tuple[tuple[Prepared, Values], ...] = (
+        (statements.LOCK_OWNER_AND_TAKE_ID, of_user),
         by_token(token, statements.LIST_BY_TOKEN, statements.GET_BY_SID),
         (statements.LIST_CREATED_AT, {**of_user, "most": recent}),
         (statements.LIST_UNENDED, of_user),
-        (statements.NEXT_SESSION_ID, {}),
     )
-    locked, *answers = run_all_prepared((statements.LOCK_OWNER, of_user), *reads)
-    if locked.fetchone() is None:
-        commit_so_far()  # a sequence may have given this transaction its id, without the lock
+    taken, *answers = run_all_prepared(*together)
+    next_id = taken.fetchone()
+    if next_id is None:
         lock_or_add_owner(token.user_id)
-        answers = run_all_prepared(*reads)
-    *lists, next_id = (answer.fetchall() for answer in answers)
-    token_sessions, created_at, unended = lists
+        taken, *answers = run_all_prepared(*together)
+        next_id = taken.fetchone()
+    token_sessions, created_at, unended = (answer.fetchall() for answer in answers)
     return SignInState(
-        device, sessions_of(token_sessions), [at for (at,) in created_at], sessions_of(unended), next_id[0][0]
+        device, sessions_of(token_sessions), [at for (at,) in created_at], sessions_of(unended), next_id[0]
     )
 
 
@@ -189,7 +190,7 @@ def mark_ended_at_commit(session: StoredSession, end: End, idle: timedelta | Non
         because=end.because,
     )
     publish_ended(ended, end.at)
-    return EndedLater(run_at_commit(statements.MARK_ENDED, of_ended(session.id, end, idle)))
+    return EndedLater(ended, run_at_commit(statements.MARK_READ_ENDED, of_ended(session.id, end, idle)))
 
 
 def mark_timed_out(session: StoredSession, end: tuple[datetime, EndReason], now: datetime) -> None:

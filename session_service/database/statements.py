@@ -17,7 +17,7 @@ from sqlalchemy import (
     false,
     func,
     insert,
-    literal,
+    literal_column,
     or_,
     select,
     table,
@@ -152,13 +152,19 @@ ADD_OPENER = Prepared(
     )
 )
 ADD_OWNER = _insert_unless_there(lambda insert_into: insert_into(_owners).values(user_id=bindparam("of_user")))
-LOCK_OWNER = Prepared(select(_owners.c.user_id).where(_owners.c.user_id == bindparam("of_user")).with_for_update())
-NEXT_SESSION_ID = Prepared(
-    select(func.nextval(func.pg_get_serial_sequence(literal(_sessions.name), literal("id")))),
-    on_sqlite=select(last_id_on_sqlite(_sessions) + 1),
+_locked_owner = select(_owners.c.user_id).where(_owners.c.user_id == bindparam("of_user")).with_for_update()
+LOCK_OWNER = Prepared(_locked_owner)
+# From a subquery: a function beside FOR UPDATE is called before PostgreSQL waits for the lock, so that ids would not
+# ascend with the order of a user's sign-ins, and events not with that of their transactions.
+LOCK_OWNER_AND_TAKE_ID = Prepared(
+    select(func.nextval(literal_column("'sessions_id_seq'"))).select_from(_locked_owner.subquery()),
+    on_sqlite=select(last_id_on_sqlite(_sessions) + 1).where(_locked_owner.exists()),
 )
 INSERT = Prepared(insert(_sessions).values({name: bindparam(name) for name in StoredSession._fields}))
-MARK_ENDED = Prepared(update(_sessions).where(_of_id, _active).values(_end).returning(*_columns))
+_mark_ended = update(_sessions).where(_of_id, _active).values(_end)
+MARK_ENDED = Prepared(_mark_ended.returning(*_columns))
+MARK_READ_ENDED = Prepared(_mark_ended.returning(_sessions.c.last_activity, _sessions.c.ended_at))
+"""For a session that was read before: two columns instead of twenty."""
 MARK_TIMED_OUT = Prepared(
     update(_sessions)
     .where(

@@ -25,12 +25,12 @@ from session_service.bulkhead import BulkheadFull
 from session_service.database.connections import Connections
 from session_service.database.driver import STALE
 from session_service.database.engine import db
-from session_service.database.event_statements import ADD_CREATED, ADD_ENDED
+from session_service.database.event_statements import ADD_CREATED, ADD_ENDED, written_event
 from session_service.database.prepared import Answer, Prepared, Values, run_all
 from session_service.database.statements import ADD_COMMAND_ENDS
 from session_service.errors import DatabaseUnavailable
 from session_service.limits import COMMAND_TRANSACTION_SECONDS, LONG_TRANSACTION_SECONDS
-from session_service.records import SessionEvent
+from session_service.records import WrittenEvent
 
 MAX_EVENTS_WITH_COMMIT = 10
 """More events are written in a round trip of their own."""
@@ -52,10 +52,10 @@ class Later:
 class _Transaction:
     connection: Connection
     at_commit: list[tuple[Prepared, Values, Later]] = field(default_factory=list)
-    created: list[Values] = field(default_factory=list)
-    ended: list[Values] = field(default_factory=list)
-    """The events to be written: values of `ADD_CREATED` and `ADD_ENDED`."""
-    events: list[SessionEvent] = field(default_factory=list)
+    created: dict[int, Values] = field(default_factory=dict)
+    ended: dict[int, Values] = field(default_factory=dict)
+    """The events to be written, by session: values of `ADD_CREATED` and `ADD_ENDED`."""
+    events: list[WrittenEvent] = field(default_factory=list)
     """Those that were written."""
 
 
@@ -164,20 +164,23 @@ def as_command() -> Iterator[None]:
 
 def _commit(current: _Transaction) -> None:
     """Run what was left for the commit, write the events, and commit: one round trip on PostgreSQL."""
-    written: list[Any] = []
-    if len(current.ended) > MAX_EVENTS_WITH_COMMIT:
-        written += ADD_ENDED.run_many(current.connection, current.ended)
-        current.ended = []
+    created, ended = list(current.created.values()), list(current.ended.values())
+    ended_rows: list[Any] = []
+    if len(ended) > MAX_EVENTS_WITH_COMMIT:
+        ended_rows += ADD_ENDED.run_many(current.connection, ended)
+        ended = []
     statements = [(statement, values) for statement, values, _ in current.at_commit]
-    statements += [(ADD_CREATED, values) for values in current.created]
-    statements += [(ADD_ENDED, values) for values in current.ended]
+    statements += [(ADD_CREATED, values) for values in created]
+    statements += [(ADD_ENDED, values) for values in ended]
     is_command = _is_command.get()
-    answers = run_all(current.connection, statements, commits=not is_command)
-    for (_, _, later), answer in zip(current.at_commit, answers, strict=False):
-        later.answer = answer
-    for answer in answers[len(current.at_commit) :]:
-        written += answer.fetchall()
-    current.events = [SessionEvent._make(row) for row in written]
+    answers = iter(run_all(current.connection, statements, commits=not is_command))
+    for _, _, later in current.at_commit:
+        later.answer = next(answers)
+    created_rows = [next(answers).fetchone() for _ in created]
+    for answer in answers:
+        ended_rows += answer.fetchall()
+    current.events = [written_event("created", current.created, row) for row in created_rows]
+    current.events += [written_event("ended", current.ended, row) for row in ended_rows]
     if is_command:
         _count_ends_of_command(current.events)
     commit_rest(current.connection)
@@ -189,7 +192,7 @@ def commit_rest(connection: Connection) -> None:
     connection.commit()
 
 
-def _count_ends_of_command(written: list[SessionEvent]) -> None:
+def _count_ends_of_command(written: list[WrittenEvent]) -> None:
     ends = Counter(event.reason for event in written if event.what == "ended")
     # Sorted: two commands at once must not wait for each other's rows in turn.
     for reason, number in sorted(ends.items()):
@@ -234,12 +237,12 @@ def commit_so_far() -> None:
 
 def add_created_event(values: Values) -> None:
     """Write an event with the commit, of `ADD_CREATED` with these values, and publish it afterwards."""
-    _current.get().created.append(values)
+    _current.get().created[values["session_id"]] = values
 
 
 def add_ended_event(values: Values) -> None:
     """Write an event with the commit, of `ADD_ENDED` with these values, and publish it afterwards."""
-    _current.get().ended.append(values)
+    _current.get().ended[values["session_id"]] = values
 
 
 def _is_unavailable(error: BaseException) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from flask import Flask
 
 from session_service.clock import utcnow
+from session_service.errors import DatabaseUnavailable
 from session_service.services.personal_data import erase
 from session_service.services.purge import purge
 from tests.harness.callers import Answer
@@ -25,6 +26,14 @@ from tests.harness.support import USER, components_of
 
 def erase_user(_app: Flask) -> int:
     return erase(str(USER), now=utcnow()).sessions
+
+
+def erase_user_or_deadlock(app: Flask) -> int:
+    """Do the same beside sign-ins that do not wait for its lock: they may wait for each other's rows."""
+    try:
+        return erase_user(app)
+    except DatabaseUnavailable:
+        return 0
 
 
 def purge_all(app: Flask) -> int:
@@ -85,6 +94,6 @@ def test_the_device_limit_holds_while_its_user_is_removed(
 def test_an_owner_who_is_locked_after_being_erased_would_be_noticed(app: Flask, database_url: str) -> None:
     """On SQLite the transaction is the lock, whatever rows there are."""
     with faulty(database_url, "locks an owner who may be gone") as urls:
-        _, faults = signing_in_while_removed(urls, app, database_url, erase_user)
+        _, faults = signing_in_while_removed(urls, app, database_url, erase_user_or_deadlock)
 
     assert said(faults) == {"over the limit"}

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from time import sleep
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import insert, text, update
+from sqlalchemy import Table, func, insert, select, text, update
 
 import session_service.app
 import session_service.server.gunicorn_worker
@@ -102,7 +102,10 @@ def _state_of_an_owner_who_may_be_gone(token: Token, device: ObservedDevice, _re
 
 
 def _next_id() -> int:
-    return int(run_prepared(statements.NEXT_SESSION_ID, {}).fetchone()[0])
+    """Take an id without the lock."""
+    on_sqlite = connection().dialect.name == "sqlite"
+    taken = statements.last_id_on_sqlite(_sessions) + 1 if on_sqlite else func.nextval("sessions_id_seq")
+    return int(execute(select(taken)).scalar_one())
 
 
 def _survey_and_let_go(token: Token, device: ObservedDevice, recent: int) -> SignInState:
@@ -122,6 +125,7 @@ def _write(session_id: int, values: dict[str, Any]) -> None:
     execute(update(UserSession).where(UserSession.id == session_id).values(values))
 
 
+_sessions = cast(Table, UserSession.__table__)
 _lock_and_read_state, _mark_ended, _mark_all_ended = (
     session_queries.lock_and_read_state,
     session_queries.mark_ended,
