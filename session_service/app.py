@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from session_service.auth_server.user_directory import UserDirectory
 from session_service.cli import register_commands
 from session_service.components import NAME, Components
 from session_service.config import Settings
-from session_service.database.engine import db, migrate
+from session_service.database.engine import db, migrate, using
 from session_service.services.current_session import PlainLookup
 from session_service.services.everywhere import Everywhere
 from session_service.services.feed import Feed
@@ -76,8 +77,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     _register_views(app, built)
     register_commands(app)
     if not settings.observes:  # what is observed is never plain
-        lookup = PlainLookup(db.connections_of(app), settings)
-        app.wsgi_app = FastPath(app, built, lookup)  # type: ignore[method-assign]
+        connections = db.connections_of(app)
+        lookup = PlainLookup(connections, settings)
+        app.wsgi_app = FastPath(app.wsgi_app, built, lookup, partial(using, connections))  # type: ignore[method-assign]
     metrics.info.labels(__version__).set(1)
     return app
 

@@ -18,7 +18,7 @@ def publish(events: Iterable[WrittenEvent]) -> None:
         fields["by"] = event.initiated_by
         if event.what == "created":
             fields["is_new_device"] = event.is_new_device
-        _log.info(f"session_{event.what}", extra=fields)
+        _log.info(f"session_{event.what}", extra={"fields": fields})
         if event.what == "ended":
             metrics.of(metrics.sessions_ended, event.reason).inc()
         else:

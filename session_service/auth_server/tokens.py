@@ -91,20 +91,24 @@ class TokenVerifier:
             jwt.InvalidTokenError: anything else; the reason is for the log, not for the caller.
             AuthServerUnavailable: there never was a key to verify it with.
         """
-        remembered = self.remembered(encoded, now)
+        text = _digest(encoded)
+        remembered = self._recall(text, now)
         if remembered:
             return remembered
         # Read before the keys are used: if they change meanwhile, what is remembered does not count.
         generation = self.keys.generation
         token = read_claims(self.verified_claims(encoded, now), encoded, self._settings)
         with self._lock:
-            self._remembered[_digest(encoded)] = (generation, token)
+            self._remembered[text] = (generation, token)
         return token
 
     def remembered(self, encoded: str, now: datetime) -> Token | None:
         """Return what a token says that was verified before and still counts; None for any other text."""
+        return self._recall(_digest(encoded), now)
+
+    def _recall(self, text: bytes, now: datetime) -> Token | None:
         with self._lock:
-            generation, token = self._remembered.get(_digest(encoded), (None, None))
+            generation, token = self._remembered.get(text, (None, None))
         return token if token and generation == self.keys.generation and token.expires_at > now else None
 
     def verified_claims(self, encoded: str, now: datetime) -> dict[str, Any]:

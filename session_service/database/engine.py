@@ -6,6 +6,7 @@ No tables and no queries here; `driver` bounds each wait of a connection.
 import os
 import sqlite3
 from contextlib import nullcontext
+from contextvars import ContextVar
 from typing import Any
 from urllib.parse import quote
 from weakref import WeakKeyDictionary
@@ -44,12 +45,31 @@ class Database(SQLAlchemy):
 
     @property
     def connections(self) -> Connections:
-        """The connections of the current application."""
-        return self.connections_of(current_app._get_current_object())  # type: ignore[attr-defined]
+        """The connections that `using` gave, or else those of the current application."""
+        return _given.get() or self.connections_of(current_app._get_current_object())  # type: ignore[attr-defined]
 
     def connections_of(self, app: Flask) -> Connections:
         """Return the connections of *app*, which was prepared."""
         return self._connections[app]
+
+
+_given: ContextVar[Connections | None] = ContextVar("given", default=None)
+
+
+class using:  # used like a function; a generator would take longer
+    """Let the transactions of a block use *connections*, without an application context.
+
+    To enter and to leave one takes longer than to run a statement.
+    """
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def __enter__(self) -> None:
+        self._token = _given.set(self._connections)
+
+    def __exit__(self, *_error: object) -> None:
+        _given.reset(self._token)
 
 
 db = Database()

@@ -67,15 +67,17 @@ class _Compiled:
         self._order = compiled.positiontup or []
         # Values that the statement itself contains.
         self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
-        # By parameter: the conversion by the column's type, which refuses a naive datetime, for example.
-        self._converters = {name: processor for name, processor in processors.items() if processor}
+        # By place: the conversion by the column's type, which refuses a naive datetime, for example.
+        found = ((place, processors[name]) for place, name in enumerate(self._order))
+        self._converters = [(place, processor) for place, processor in found if processor]
 
     def ordered(self, values: Values) -> Sequence[Any]:
         """Return *values* in the order of the parameters, converted."""
-        given = {**self._fixed, **values}
-        for name, convert in self._converters.items():
-            given[name] = convert(given[name])
-        return [given[name] for name in self._order]
+        given = {**self._fixed, **values} if self._fixed else values
+        ordered = [given[name] for name in self._order]
+        for place, convert in self._converters:
+            ordered[place] = convert(ordered[place])
+        return ordered
 
 
 class Prepared:

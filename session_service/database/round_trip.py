@@ -5,7 +5,7 @@ statement. Here that is found out once for each statement and connection, when i
 `psycopg.pq`, values and rows are converted by `psycopg.adapt`. No SQL here.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -104,18 +104,24 @@ def run_together(
 
 def _prepare(driver: BoundedConnection, statements: Sequence[Statement]) -> list[PreparedStatement]:
     known = driver.prepared_statements
-    new = {one.name: one.sql for one in statements if one.name not in known}
-    if new:
-        with _pipeline(driver):
-            for name, sql in new.items():
-                driver.pgconn.send_prepare(name, sql)
-                driver.pgconn.send_describe_prepared(name)
-            answers = _exchange(driver, 2 * len(new))
-        # Those before one that failed are prepared nevertheless, and cannot be prepared again.
-        for name, parsed, described in zip(new, answers[::2], answers[1::2], strict=True):
-            _accepted(parsed)
-            known[name] = PreparedStatement(name, _accepted(described))
+    try:
+        return [known[one.name] for one in statements]
+    except KeyError:
+        _prepare_new(driver, {one.name: one.sql for one in statements if one.name not in known})
     return [known[one.name] for one in statements]
+
+
+def _prepare_new(driver: BoundedConnection, new: Mapping[bytes, bytes]) -> None:
+    """Prepare statements, the SQL by the name."""
+    with _pipeline(driver):
+        for name, sql in new.items():
+            driver.pgconn.send_prepare(name, sql)
+            driver.pgconn.send_describe_prepared(name)
+        answers = _exchange(driver, 2 * len(new))
+    # Those before one that failed are prepared nevertheless, and cannot be prepared again.
+    for name, parsed, described in zip(new, answers[::2], answers[1::2], strict=True):
+        _accepted(parsed)
+        driver.prepared_statements[name] = PreparedStatement(name, _accepted(described))
 
 
 @contextmanager

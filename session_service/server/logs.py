@@ -47,8 +47,15 @@ class TextFormatter(logging.Formatter):
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:
-    """Return the fields of a record: what was passed as `extra`, `event`, `level`, and `request_id` in a request."""
-    fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    """Return the fields of a record: what was passed as `extra`, `event`, `level`, and `request_id` in a request.
+
+    The most frequent lines pass one dict of all fields, under the name `fields`, because that is faster.
+    """
+    given = vars(record).get("fields")
+    if isinstance(given, dict):
+        fields = dict(given)
+    else:
+        fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}
     fields["event"], fields["level"] = record.getMessage(), record.levelname.lower()
     of_request = request_id.current.get()
     if of_request:

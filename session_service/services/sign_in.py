@@ -152,7 +152,7 @@ class SignIn:
             state = replace(state, unended=session_queries.list_active(token.user_id, now, limits.idle))
             plan = policy.plan_sign_in(state, now, limits)
         if plan.exceeds_limit:
-            metrics.limit_hits.labels(limits.policy).inc()
+            metrics.of(metrics.limit_hits, limits.policy).inc()
         if plan.refusal:
             raise self._refused(plan.refusal, token, state, by, now)
         return plan

@@ -12,12 +12,11 @@ puts this in front; without it everything works, but these requests cost two to 
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from datetime import datetime
 from io import BytesIO
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-from flask import Flask
 
 from session_service import metrics
 from session_service.clock import utcnow
@@ -54,9 +53,23 @@ class _Answer(NamedTuple):
 class FastPath:
     """A WSGI application that answers the plain cases, and passes everything else on."""
 
-    def __init__(self, app: Flask, built: Components, lookup: PlainLookup) -> None:
-        self.otherwise: WSGIApplication = app.wsgi_app
-        self._app, self._built, self._lookup = app, built, lookup
+    def __init__(
+        self,
+        otherwise: "WSGIApplication",
+        built: Components,
+        lookup: PlainLookup,
+        connected: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        """Go in front of an application.
+
+        Args:
+            otherwise: Flask.
+            built: the use cases.
+            lookup: finds the sessions of tokens.
+            connected: lets the use cases of a block use the database without an application context.
+        """
+        self.otherwise = otherwise
+        self._built, self._lookup, self._connected = built, lookup, connected
         # A body of unknown length; a page that may be of another origin; without trusted proxies, a header that
         # `guards` warns of.
         self._not_plain = ["HTTP_TRANSFER_ENCODING"]
@@ -148,7 +161,7 @@ class FastPath:
         self, claimed: dict[str, Any], token: Token, encoded: str, environ: Environ, now: datetime
     ) -> CreatedSession:
         client = observed_client(environ, self._built.settings.TRUSTED_PROXY_HOPS)
-        with self._app.app_context():
+        with self._connected():
             return self._built.sign_in.create_session(
                 claimed, by=principal_of(token, encoded), token=token, client=client, now=now
             )

@@ -69,7 +69,7 @@ def report(route: str, method: str, status: int, seconds: float, *, logs: bool =
     metrics.of(metrics.requests, route, method, str(status)).observe(seconds)
     if logs:
         line = {"method": method, "route": route, "status": status, "duration_ms": round(seconds * 1_000, 3), **fields}
-        _log.info("request", extra=line)
+        _log.info("request", extra={"fields": line})
 
 
 def _begin() -> Response | None:

@@ -1,6 +1,8 @@
 """What lines of log may hold, and what must not be in them."""
 
+import logging
 import re
+from typing import Any
 
 from tests.harness.hostile import CREDENTIALS
 from tests.harness.support import SECRET, make_token
@@ -17,6 +19,15 @@ REQUEST = {"method", "route", "status", "duration_ms", "user_id", "session_id"}
 OF_REFUSALS = {"code", "token_refused"}
 CHANGE = {"session_id", "user_id", "reason", "by", "successor_id", "because"}
 ALWAYS = {"event", "level", "timestamp"}
+
+_PLAIN = vars(logging.makeLogRecord({})).keys() | {"message", "asctime"}
+
+
+def extra_of(record: logging.LogRecord) -> dict[str, Any]:
+    """Return what a line holds besides its event."""
+    extra = {name: value for name, value in vars(record).items() if name not in _PLAIN}
+    extra.update(extra.pop("fields", {}))
+    return extra
 
 
 def leaks(text: str) -> list[str]:

@@ -21,6 +21,7 @@ from session_service.views.fast_path import FastPath
 from tests.harness import hostile
 from tests.harness.hostile import CREDENTIALS
 from tests.harness.ladder import HOME, NOON, TABLE, put
+from tests.harness.log_lines import extra_of
 from tests.harness.rows import missing_table
 from tests.harness.support import CHROME, FIREFOX, IPHONE, MakeApp, components_of, make_token, respelt, sign_in_with
 
@@ -77,7 +78,8 @@ class Ways:
             if is_sign_in:  # a longer id makes a longer answer
                 answer.headers.remove(("Content-Length", str(len(got.data))))
         answer.lines = [
-            {name: value for name, value in vars(record).items() if name in LINE} for record in self._caplog.records
+            {name: value for name, value in {**vars(record), **extra_of(record)}.items() if name in LINE}
+            for record in self._caplog.records
         ]
         after = counts()
         answer.metrics = {name: value - before.get(name, 0) for name, value in after.items()}

@@ -16,16 +16,9 @@ from session_service.errors import TokenExpired, TokenInvalid, TokenMissing
 from session_service.server import draining
 from session_service.services.purge import purge
 from tests.harness.hostile import CREDENTIALS, TABLE
-from tests.harness.log_lines import CHANGE, EVENTS, REQUEST, leaks
+from tests.harness.log_lines import CHANGE, EVENTS, REQUEST, extra_of, leaks
 from tests.harness.support import IPHONE, SECRET, MakeApp, make_token, settings, sign_in_with
 from tests.harness.token_attacks import SHARED_SECRET
-
-_PLAIN = logging.makeLogRecord({}).__dict__.keys() | {"message", "asctime"}
-
-
-def extra_of(record: logging.LogRecord) -> dict[str, Any]:
-    """Return what a line holds besides its event."""
-    return {name: value for name, value in record.__dict__.items() if name not in _PLAIN}
 
 
 def lines_of(caplog: pytest.LogCaptureFixture, event: str) -> list[dict[str, Any]]:
