@@ -83,8 +83,16 @@ class _Compiled:
 class Prepared:
     """A statement with named parameters, for both databases."""
 
-    def __init__(self, statement: Any, *, on_sqlite: Any = None) -> None:
+    def __init__(self, statement: Any, *, on_sqlite: Any = None, before_on_sqlite: Sequence["Prepared"] = ()) -> None:
+        """Keep a statement of SQLAlchemy.
+
+        Args:
+            statement: the one for both databases, or for PostgreSQL.
+            on_sqlite: the one for SQLite, if it differs.
+            before_on_sqlite: what PostgreSQL does in the same statement; with the same values.
+        """
         self._statement, self._on_sqlite = statement, statement if on_sqlite is None else on_sqlite
+        self._before_on_sqlite = before_on_sqlite
 
     def run(self, connection: Connection, values: Values) -> Answer:
         """Run it with *values* within the transaction of *connection*.
@@ -94,6 +102,8 @@ class Prepared:
             ValueError: a naive datetime is among *values*.
         """
         if connection.dialect.name == "sqlite":
+            for part in self._before_on_sqlite:
+                part.run(connection, values)
             result = connection.execute(self._on_sqlite, values)
             # Rows that are not read yet would prevent a commit.
             return _Rows(result.all(), result.rowcount) if result.returns_rows else result

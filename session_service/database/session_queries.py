@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from session_service.database import statements
 from session_service.database.prepared import Prepared, Values
-from session_service.database.publishing import publish_created, publish_ended
+from session_service.database.publishing import publish_ended
 from session_service.database.session_rows import (
     by_token,
     of_end,
@@ -21,6 +21,7 @@ from session_service.database.session_rows import (
 from session_service.database.transaction import (
     Later,
     commit_so_far,
+    create_at_commit,
     run_all_prepared,
     run_at_commit,
     run_prepared,
@@ -153,20 +154,20 @@ def lock_and_read_state(token: Token, device: ObservedDevice, recent: int) -> Si
     )
 
 
-def insert_session(session: StoredSession, reason: CreationReason, by: str) -> None:
-    """Add *session* with the commit; its id is one that `lock_and_read_state` gave."""
-    run_at_commit(statements.INSERT, session._asdict())
-    publish_created(session, reason, by)
+def insert_session(session: StoredSession, token: Token, reason: CreationReason, by: str) -> None:
+    """Add *session* and its event with the commit, and remember that *token* created it.
+
+    Its id is one that `lock_and_read_state` gave.
+    """
+    columns = session._asdict()
+    columns["session_id"] = columns.pop("id")
+    opened_by = {"token_key": token.key, "until": token.expires_at}
+    create_at_commit({**columns, **opened_by, "reason": reason, "initiated_by": by})
 
 
 def remember_token(token: Token, session_id: int, *, now: datetime, idle: timedelta | None) -> None:
     """Remember that *token* belongs to this session, if it is active; may be repeated."""
     run_prepared(statements.REMEMBER_TOKEN, of_remembered(token, session_id, now, idle))
-
-
-def remember_opener(token: Token, session_id: int) -> None:
-    """Remember with the commit that *token* created this session, which is new."""
-    run_at_commit(statements.ADD_OPENER, {"token_key": token.key, "of_id": session_id, "until": token.expires_at})
 
 
 def mark_ended(session_id: int, end: End, idle: timedelta | None) -> bool:

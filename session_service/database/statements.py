@@ -16,7 +16,6 @@ from sqlalchemy import (
     column,
     false,
     func,
-    insert,
     literal_column,
     or_,
     select,
@@ -146,11 +145,6 @@ REMEMBER_TOKEN = _insert_unless_there(
         ["token_key", "session_id", "expires_at", "is_opener"], _TOKEN_OF_ACTIVE
     )
 )
-ADD_OPENER = Prepared(
-    insert(_tokens).values(
-        token_key=bindparam("token_key"), session_id=bindparam("of_id"), expires_at=bindparam("until"), is_opener=True
-    )
-)
 ADD_OWNER = _insert_unless_there(lambda insert_into: insert_into(_owners).values(user_id=bindparam("of_user")))
 _locked_owner = select(_owners.c.user_id).where(_owners.c.user_id == bindparam("of_user")).with_for_update()
 LOCK_OWNER = Prepared(_locked_owner)
@@ -160,7 +154,6 @@ LOCK_OWNER_AND_TAKE_ID = Prepared(
     select(func.nextval(literal_column("'sessions_id_seq'"))).select_from(_locked_owner.subquery()),
     on_sqlite=select(last_id_on_sqlite(_sessions) + 1).where(_locked_owner.exists()),
 )
-INSERT = Prepared(insert(_sessions).values({name: bindparam(name) for name in StoredSession._fields}))
 _mark_ended = update(_sessions).where(_of_id, _active).values(_end)
 MARK_ENDED = Prepared(_mark_ended.returning(*_columns))
 MARK_READ_ENDED = Prepared(_mark_ended.returning(_sessions.c.last_activity, _sessions.c.ended_at))

@@ -25,7 +25,7 @@ from session_service.bulkhead import BulkheadFull
 from session_service.database.connections import Connections
 from session_service.database.driver import STALE
 from session_service.database.engine import db
-from session_service.database.event_statements import ADD_CREATED, ADD_ENDED, written_event
+from session_service.database.event_statements import ADD_ENDED, CREATE, written_event
 from session_service.database.prepared import Answer, Prepared, Values, run_all
 from session_service.database.statements import ADD_COMMAND_ENDS
 from session_service.errors import DatabaseUnavailable
@@ -54,7 +54,7 @@ class _Transaction:
     at_commit: list[tuple[Prepared, Values, Later]] = field(default_factory=list)
     created: dict[int, Values] = field(default_factory=dict)
     ended: dict[int, Values] = field(default_factory=dict)
-    """The events to be written, by session: values of `ADD_CREATED` and `ADD_ENDED`."""
+    """The events to be written, by session: values of `CREATE` and `ADD_ENDED`."""
     events: list[WrittenEvent] = field(default_factory=list)
     """Those that were written."""
 
@@ -169,14 +169,14 @@ def _commit(current: _Transaction) -> None:
     if len(ended) > MAX_EVENTS_WITH_COMMIT:
         ended_rows += ADD_ENDED.run_many(current.connection, ended)
         ended = []
-    statements = [(statement, values) for statement, values, _ in current.at_commit]
-    statements += [(ADD_CREATED, values) for values in created]
+    statements = [(CREATE, values) for values in created]  # others may refer to a session that is new
+    statements += [(statement, values) for statement, values, _ in current.at_commit]
     statements += [(ADD_ENDED, values) for values in ended]
     is_command = _is_command.get()
     answers = iter(run_all(current.connection, statements, commits=not is_command))
+    created_rows = [next(answers).fetchone() for _ in created]
     for _, _, later in current.at_commit:
         later.answer = next(answers)
-    created_rows = [next(answers).fetchone() for _ in created]
     for answer in answers:
         ended_rows += answer.fetchall()
     current.events = [written_event("created", current.created, row) for row in created_rows]
@@ -235,8 +235,8 @@ def commit_so_far() -> None:
     db.connections.begin(connection(), writes=True)
 
 
-def add_created_event(values: Values) -> None:
-    """Write an event with the commit, of `ADD_CREATED` with these values, and publish it afterwards."""
+def create_at_commit(values: Values) -> None:
+    """Run `CREATE` with these values together with the commit, and publish the event afterwards."""
     _current.get().created[values["session_id"]] = values
 
 

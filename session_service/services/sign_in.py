@@ -124,7 +124,7 @@ class SignIn:
             expires_at=plan.begins_at + self._settings.lifetime,
             **columns,
         )
-        session_queries.insert_session(created, reason, by.name)
+        session_queries.insert_session(created, token, reason, by.name)
         if self._settings.observes:
             plan = observe_sign_in(plan, state, self._limits_of(token), token.user_id, now)
         idle = self._settings.idle
@@ -134,7 +134,6 @@ class SignIn:
             session_queries.mark_ended_at_commit(one, End("replaced", by.name, now, created.id), idle)
         limit = End("limit", by.name, now, created.id)
         evicted = [session_queries.mark_ended_at_commit(one, limit, idle) for one in plan.evicted]
-        session_queries.remember_opener(token, created.id)
         return created, evicted
 
     def _settled_plan(self, token: Token, state: SignInState, by: Principal, now: datetime) -> SignInPlan:

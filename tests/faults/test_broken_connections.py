@@ -6,8 +6,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from session_service.app import create_app
-from session_service.database import session_queries, statements
+from session_service.database import session_queries
 from session_service.database.engine import db
+from session_service.database.event_statements import CREATE
 from session_service.database.transaction import execute, run_prepared, transaction
 from session_service.errors import DatabaseUnavailable
 from session_service.records import StoredSession
@@ -106,8 +107,9 @@ def test_nothing_of_a_row_is_in_the_stack_of_an_unexpected_error(
     server: PostgresServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     with create_app(settings(DATABASE_URL=server.url)).app_context():
+        nothing = dict.fromkeys([*StoredSession._fields, "session_id", "token_key", "until", "reason", "initiated_by"])
         with pytest.raises(IntegrityError) as caught, transaction(writes=True):
-            run_prepared(statements.INSERT, {**dict.fromkeys(StoredSession._fields), "device_name": "a-device"})
+            run_prepared(CREATE, {**nothing, "device_name": "a-device"})
         db.engine.dispose()
 
     assert "a-device" not in str(caught.value).partition("DETAIL")[0] + str(caught.value).partition("[SQL")[2]

@@ -21,9 +21,9 @@ from session_service.clock import utcnow
 from session_service.database import connections, session_queries, statements
 from session_service.database.engine import db
 from session_service.database.models import SessionToken, UserSession
-from session_service.database.publishing import publish_created
 from session_service.database.transaction import commit_rest, connection, execute, run_prepared
 from session_service.records import CreationReason, End, ObservedDevice, SignInState, StoredSession, Token
+from tests.harness.rows import insert_created_event, insert_opener
 
 PAUSE = 0.15
 
@@ -114,11 +114,12 @@ def _survey_and_let_go(token: Token, device: ObservedDevice, recent: int) -> Sig
     return replace(state, next_id=_next_id())
 
 
-def _insert_and_let_go(session: StoredSession, reason: CreationReason, by: str) -> None:
+def _insert_and_let_go(session: StoredSession, token: Token, _reason: CreationReason, _by: str) -> None:
     """Commit the session before its token and its event are written."""
-    run_prepared(statements.INSERT, session._asdict())
+    execute(insert(UserSession), session._asdict())
     _let_go()
-    publish_created(session, reason, by)
+    insert_opener(token, session.id)
+    insert_created_event(session)
 
 
 def _write(session_id: int, values: dict[str, Any]) -> None:

@@ -70,7 +70,7 @@ def _create(random: Random, user_id: str) -> list[Change]:
         session = StoredSession(
             created_id, None, user_id, None, "k", "n", "web", "b", None, None, "observed", None, now, now, now + DAY
         )
-        session_queries.insert_session(session, "sign_in", user_id)
+        session_queries.insert_session(session, token, "sign_in", user_id)
     return [("created", created_id)]
 
 

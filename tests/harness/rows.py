@@ -1,4 +1,4 @@
-"""Rows of sessions, written without a sign-in, and tables that are missing for a while."""
+"""Rows of sessions, their tokens and events, written without a sign-in, and tables that are missing for a while."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,17 +8,43 @@ from flask import Flask
 from sqlalchemy import Table, insert, text
 
 from session_service.database.engine import db
-from session_service.database.models import UserSession
-from session_service.database.transaction import execute
-from session_service.records import StoredSession
+from session_service.database.event_statements import current_xact
+from session_service.database.models import SessionEventRow, SessionToken, UserSession
+from session_service.database.transaction import connection, execute
+from session_service.records import StoredSession, Token
 
 _sessions = cast(Table, UserSession.__table__)
+_tokens = cast(Table, SessionToken.__table__)
+_events = cast(Table, SessionEventRow.__table__)
 
 
 def insert_row(**columns: object) -> StoredSession:
     """Add a session within the current transaction; it has no event."""
     written = [_sessions.c[name] for name in StoredSession._fields]
     return StoredSession._make(execute(insert(_sessions).values(columns).returning(*written)).one())
+
+
+def insert_opener(token: Token, session_id: int) -> None:
+    """Remember within the current transaction that *token* created a session."""
+    values = {"token_key": token.key, "session_id": session_id, "expires_at": token.expires_at, "is_opener": True}
+    execute(insert(_tokens).values(values))
+
+
+def insert_created_event(session: StoredSession) -> None:
+    """Add the event of a sign-in within the current transaction."""
+    values = {
+        "xact": current_xact(connection()),
+        "what": "created",
+        "session_id": session.id,
+        "user_id": session.user_id,
+        "at": session.created_at,
+        "recorded_at": session.created_at,
+        "reason": "sign_in",
+        "initiated_by": session.user_id,
+        "device_name": session.device_name,
+        "is_new_device": False,
+    }
+    execute(insert(_events).values(values))
 
 
 @contextmanager

@@ -14,12 +14,11 @@ from sqlalchemy import Table, select
 
 from session_service.clock import utcnow
 from session_service.database.models import SessionEventRow
-from session_service.database.publishing import publish_created
 from session_service.database.transaction import execute, transaction
 from session_service.errors import DatabaseUnavailable
 from tests.harness.environment import environment_with
 from tests.harness.paths import PROJECT
-from tests.harness.rows import insert_row
+from tests.harness.rows import insert_created_event, insert_row
 from tests.harness.support import SECRET
 from tests.harness.webhooks import PATIENCE, Attempt
 
@@ -64,7 +63,7 @@ def _created(user_id: str) -> bool:
     try:
         with transaction(writes=True):
             row = insert_row(user_id=user_id, **device, browser="Chrome", ip_source="observed", **times)
-            publish_created(row, "sign_in", user_id)
+            insert_created_event(row)
     except DatabaseUnavailable:
         return False
     return True

@@ -94,8 +94,10 @@ def test_a_sign_in_is_as_many_statements_as_it_needs(app: Flask, sign_in: SignIn
     with statements(app) as evicting:
         sign_in(address=OFFICE)
 
-    assert verbs(free) == [*looks, "INSERT", "INSERT", "INSERT"]  # the session, its token, its event
-    assert verbs(evicting) == [*looks, "INSERT", "UPDATE", "INSERT", "INSERT", "INSERT"]  # two events
+    with app.app_context():  # the session, its token and its event are one statement on PostgreSQL
+        creates = ["INSERT"] * 3 if db.engine.dialect.name == "sqlite" else ["WITH"]
+    assert verbs(free) == [*looks, *creates]
+    assert verbs(evicting) == [*looks, *creates, "UPDATE", "INSERT"]  # the end and its event
 
 
 def test_a_refreshed_token_costs_one_look_and_one_write_once(make_app: MakeApp) -> None:
