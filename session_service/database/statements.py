@@ -151,7 +151,10 @@ LOCK_OWNER = Prepared(_locked_owner)
 # From a subquery: a function beside FOR UPDATE is called before PostgreSQL waits for the lock, so that ids would not
 # ascend with the order of a user's sign-ins, and events not with that of their transactions.
 LOCK_OWNER_AND_TAKE_ID = Prepared(
-    select(func.nextval(literal_column("'sessions_id_seq'"))).select_from(_locked_owner.subquery()),
+    # The sequence may have another name, where the name that PostgreSQL gives first was taken.
+    select(func.nextval(func.pg_get_serial_sequence(literal_column("'sessions'"), literal_column("'id'")))).select_from(
+        _locked_owner.subquery()
+    ),
     on_sqlite=select(last_id_on_sqlite(_sessions) + 1).where(_locked_owner.exists()),
 )
 _mark_ended = update(_sessions).where(_of_id, _active).values(_end)

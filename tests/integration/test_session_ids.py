@@ -32,3 +32,13 @@ def test_an_id_is_taken_after_the_lock(app: Flask, database_url: str) -> None:
 
     assert taken_meanwhile is not None
     assert waiting.result().id > taken_meanwhile[0]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_the_sequence_may_have_any_name(new_app: Flask, database_url: str) -> None:
+    """A table `sessions` that was there before, and was renamed, keeps the name `sessions_id_seq`."""
+    with psycopg.connect(database_url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("ALTER SEQUENCE sessions_id_seq RENAME TO sessions_id_seq1")
+        connection.execute("CREATE SEQUENCE sessions_id_seq START 1000000")
+
+        assert sign_in_with(new_app.test_client())(USER).id < 1_000_000
