@@ -7,14 +7,14 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ARRAY, Integer, String, Table, bindparam, func, literal, select, tuple_
+from sqlalchemy import ARRAY, Integer, String, Table, bindparam, func, select, tuple_
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.dialects import postgresql, sqlite
 
 from session_service.database.bulk import insert_rows
 from session_service.database.import_models import ImportedSession
 from session_service.database.models import SessionOwner, SessionToken, UserSession
-from session_service.database.statements import last_id_on_sqlite
+from session_service.database.statements import last_id_on_sqlite, next_id_on_postgresql
 from session_service.database.transaction import commit_so_far, connection, execute
 from session_service.records import StoredSession
 
@@ -24,8 +24,9 @@ _owners = cast(Table, SessionOwner.__table__)
 _imported = cast(Table, ImportedSession.__table__)
 _columns = [_sessions.c[name] for name in StoredSession._fields]
 
-_sequence = func.pg_get_serial_sequence(literal(_sessions.name), literal("id"))
-_NEXT_IDS = select(func.nextval(_sequence)).select_from(func.generate_series(1, bindparam("number", type_=Integer)))
+_NEXT_IDS = select(next_id_on_postgresql(_sessions)).select_from(
+    func.generate_series(1, bindparam("number", type_=Integer))
+)
 _ADD_OWNERS = (
     postgresql.insert(_owners)
     .from_select(["user_id"], select(func.unnest(bindparam("user_ids", type_=ARRAY(String)))))

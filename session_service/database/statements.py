@@ -62,6 +62,11 @@ def last_id_on_sqlite(of: Table) -> Any:
     return func.coalesce(select(sequence.c.seq).where(sequence.c.name == of.name).scalar_subquery(), 0)
 
 
+def next_id_on_postgresql(of: Table) -> Any:
+    """Return the next id of a table's sequence, which has another name where the one that is given first was taken."""
+    return func.nextval(func.pg_get_serial_sequence(literal_column(f"'{of.name}'"), literal_column("'id'")))
+
+
 def _upsert(build: Callable[[Any], Any]) -> Prepared:
     """Return an INSERT with an ON CONFLICT clause, which SQLAlchemy has for each database separately."""
     on_postgresql, on_sqlite = (build(insert_into) for insert_into in (postgresql.insert, sqlite.insert))
@@ -151,10 +156,7 @@ LOCK_OWNER = Prepared(_locked_owner)
 # From a subquery: a function beside FOR UPDATE is called before PostgreSQL waits for the lock, so that ids would not
 # ascend with the order of a user's sign-ins, and events not with that of their transactions.
 LOCK_OWNER_AND_TAKE_ID = Prepared(
-    # The sequence may have another name, where the name that PostgreSQL gives first was taken.
-    select(func.nextval(func.pg_get_serial_sequence(literal_column("'sessions'"), literal_column("'id'")))).select_from(
-        _locked_owner.subquery()
-    ),
+    select(next_id_on_postgresql(_sessions)).select_from(_locked_owner.subquery()),
     on_sqlite=select(last_id_on_sqlite(_sessions) + 1).where(_locked_owner.exists()),
 )
 _mark_ended = update(_sessions).where(_of_id, _active).values(_end)

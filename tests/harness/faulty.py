@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from time import sleep
 from typing import Any, cast
 
-from sqlalchemy import Table, func, insert, select, text, update
+from sqlalchemy import Table, insert, select, text, update
 
 import session_service.app
 import session_service.server.gunicorn_worker
@@ -20,10 +20,10 @@ from session_service.bulkhead import Bulkhead
 from session_service.clock import utcnow
 from session_service.database import connections, session_queries, statements
 from session_service.database.engine import db
-from session_service.database.models import SessionToken, UserSession
+from session_service.database.models import UserSession
 from session_service.database.transaction import commit_rest, connection, execute, run_prepared
 from session_service.records import CreationReason, End, ObservedDevice, SignInState, StoredSession, Token
-from tests.harness.rows import insert_created_event, insert_opener
+from tests.harness.rows import insert_created_event, insert_token
 
 PAUSE = 0.15
 
@@ -83,8 +83,7 @@ def _then_from_memory(find: Callable[[Token], Any]) -> Callable[[Token], Any]:
 
 
 def _remember_without_looking(token: Token, session_id: int, **_now: Any) -> None:
-    values = {"token_key": token.key, "session_id": session_id, "expires_at": token.expires_at, "is_opener": False}
-    execute(insert(SessionToken), values)
+    insert_token(token, session_id, is_opener=False)
 
 
 def _state_of_an_owner_who_may_be_gone(token: Token, device: ObservedDevice, _recent: int) -> SignInState:
@@ -104,7 +103,7 @@ def _state_of_an_owner_who_may_be_gone(token: Token, device: ObservedDevice, _re
 def _next_id() -> int:
     """Take an id without the lock."""
     on_sqlite = connection().dialect.name == "sqlite"
-    taken = statements.last_id_on_sqlite(_sessions) + 1 if on_sqlite else func.nextval("sessions_id_seq")
+    taken = statements.last_id_on_sqlite(_sessions) + 1 if on_sqlite else statements.next_id_on_postgresql(_sessions)
     return int(execute(select(taken)).scalar_one())
 
 
@@ -118,7 +117,7 @@ def _insert_and_let_go(session: StoredSession, token: Token, _reason: CreationRe
     """Commit the session before its token and its event are written."""
     execute(insert(UserSession), session._asdict())
     _let_go()
-    insert_opener(token, session.id)
+    insert_token(token, session.id, is_opener=True)
     insert_created_event(session)
 
 

@@ -11,7 +11,7 @@ from session_service.database import session_queries
 from session_service.database.transaction import transaction
 from session_service.records import Client, End, EndReason, StoredSession, Token
 from session_service.services.sign_in import describe_device
-from tests.harness.rows import insert_opener, insert_row
+from tests.harness.rows import insert_row, insert_token
 from tests.harness.support import ANDROID, CHROME, EDGE, FIREFOX, IPHONE, make_token
 
 NOON = datetime(2026, 2, 8, 12, tzinfo=UTC)
@@ -240,7 +240,7 @@ def put(settings: Settings, was: Was) -> StoredSession:
         session = insert_row(**values, **columns)
         if was.token:
             token = read(settings, was.token)
-            insert_opener(token, session.id)
+            insert_token(token, session.id, is_opener=True)
     with transaction(writes=True):
         if was.end:
             end = End(was.end, "1", NOON - was.ended)

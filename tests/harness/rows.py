@@ -24,9 +24,9 @@ def insert_row(**columns: object) -> StoredSession:
     return StoredSession._make(execute(insert(_sessions).values(columns).returning(*written)).one())
 
 
-def insert_opener(token: Token, session_id: int) -> None:
-    """Remember within the current transaction that *token* created a session."""
-    values = {"token_key": token.key, "session_id": session_id, "expires_at": token.expires_at, "is_opener": True}
+def insert_token(token: Token, session_id: int, *, is_opener: bool) -> None:
+    """Remember within the current transaction that *token* belongs to a session, or created it."""
+    values = {"token_key": token.key, "session_id": session_id, "expires_at": token.expires_at, "is_opener": is_opener}
     execute(insert(_tokens).values(values))
 
 

@@ -40,5 +40,8 @@ def test_the_sequence_may_have_any_name(new_app: Flask, database_url: str) -> No
     with psycopg.connect(database_url.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute("ALTER SEQUENCE sessions_id_seq RENAME TO sessions_id_seq1")
         connection.execute("CREATE SEQUENCE sessions_id_seq START 1000000")
-
-        assert sign_in_with(new_app.test_client())(USER).id < 1_000_000
+        try:
+            assert sign_in_with(new_app.test_client())(USER).id < 1_000_000
+        finally:  # later tests use the same database
+            connection.execute("DROP SEQUENCE sessions_id_seq")
+            connection.execute("ALTER SEQUENCE sessions_id_seq1 RENAME TO sessions_id_seq")
